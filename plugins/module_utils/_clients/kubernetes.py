@@ -1,0 +1,405 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""The only file that knows the Kubernetes client.
+
+Objects are read as raw JSON without discovery: the typed models of client 37 refuse a whole list for one odd object,
+and discovery costs requests that no step needs. Connection options, their names and their environment fall-backs are
+those of kubernetes.core.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+import typing as t
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+
+from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
+
+try:
+    import urllib3
+    import urllib3.exceptions as http_errors
+    from kubernetes.client import ApiClient, Configuration
+    from kubernetes.config import ConfigException
+    from kubernetes.dynamic import DynamicClient
+    from kubernetes.dynamic.exceptions import DynamicApiError
+
+    HAS_KUBERNETES = True
+except ImportError:
+    HAS_KUBERNETES = False
+
+PAGE = 500
+_TRIES = 3
+_LONGEST_WAIT_S = 5.0
+
+Json = t.Dict[str, t.Any]
+
+
+def connection_spec() -> dict[str, t.Any]:
+    """The connection options of kubernetes.core, and the two that bound a read."""
+    return dict(AUTH_ARG_SPEC, timeout={"type": "float", "default": 20.0})
+
+
+class Clock:
+    """How far the server's clock stands from ours, learned from the Date header of every reply.
+
+    Date is the server's time cut to the second, somewhere between our sending and our receiving: each reply bounds the
+    offset to [Date - received, Date + 1 s - sent], and the intersection of all of them tightens with every reply.
+    """
+
+    def __init__(self) -> None:
+        self.low = float("-inf")
+        self.high = float("inf")
+        self.samples = 0
+
+    def add(self, date: str | None, sent: float, received: float) -> None:
+        """One reply: its Date header and our clock (epoch seconds) before and after."""
+        if not date:
+            return
+        try:
+            stamp = parsedate_to_datetime(date).timestamp()
+        except (TypeError, ValueError):
+            return
+        low, high = stamp - received, stamp + 1.0 - sent
+        self.samples += 1
+        if low > self.high or high < self.low:
+            # Replicas of an API server with clocks of their own: the truth is only known to lie somewhere in both.
+            self.low, self.high = min(self.low, low), max(self.high, high)
+        else:
+            self.low, self.high = max(self.low, low), min(self.high, high)
+
+    def now(self) -> datetime:
+        """The server's time now; ours when it never said its own."""
+        return datetime.fromtimestamp(time.time() + (self.offset_s or 0.0), timezone.utc)
+
+    @property
+    def offset_s(self) -> float | None:
+        """Server minus this machine, seconds."""
+        return round((self.low + self.high) / 2, 3) if self.samples else None
+
+    def as_evidence(self) -> dict[str, t.Any] | None:
+        """offset_s (server minus this machine) and error_s (half the width of what is known)."""
+        if not self.samples:
+            return None
+        return {"offset_s": self.offset_s, "error_s": round((self.high - self.low) / 2, 3), "samples": self.samples}
+
+
+class Cluster:
+    """Bounded, read-only access to one API server."""
+
+    def __init__(self, options: dict[str, t.Any], *, name: str = "cluster") -> None:
+        """Build the connection; nothing is sent yet.
+
+        options: the values of connection_spec(). Raises BadParameter when they cannot make a connection,
+        ReadFailed(not_configured) when the Python library is absent.
+        """
+        if not HAS_KUBERNETES:
+            raise ReadFailed(
+                "not_configured",
+                "The Python library kubernetes is not installed where this step runs.",
+                hint="pip install 'kubernetes>=24.2.0,!=37.0.2'",
+            )
+        self.name = name
+        self.clock = Clock()
+        self.requests = 0
+        self._timeout = float(options.get("timeout") or 20.0)
+        configuration = _configuration(options, name)
+        self.host = str(configuration.host)
+        api = ApiClient(configuration)
+        for header, value in core_client._create_headers(**options).items():  # pylint: disable=protected-access
+            core_client._set_header(api, header, value)  # pylint: disable=protected-access
+        self._client = DynamicClient(api, discoverer=_no_discovery)
+
+    # ------------------------------------------------------------------------------------------------- reading
+
+    def get(self, path: str, query: dict[str, t.Any] | None = None) -> Json:
+        """One object or document. Raises ReadFailed."""
+        reply = self._send("get", path, query)
+        try:
+            data = json.loads(reply.data)
+        except (ValueError, UnicodeDecodeError):
+            data = None
+        if not isinstance(data, dict):
+            raise ReadFailed(
+                "error",
+                f"{self.name}: {path} answered something that is not JSON ({reply.headers.get('Content-Type')}).",
+                hint="Is the address that of an API server, and not of a login page or a proxy?",
+            )
+        return data
+
+    def list(self, path: str, query: dict[str, t.Any] | None = None) -> t.Iterator[Json]:
+        """The items of a list, page by page, so that memory holds one page; an expired token restarts once.
+
+        Raises ReadFailed. After a restart objects already seen are not given twice.
+        """
+        seen: set[str] | None = set()
+        restarted = False
+        query = dict(query or {}, limit=PAGE)
+        token: str | None = None
+        while True:
+            try:
+                page = self.get(path, dict(query, **({"continue": token} if token else {})))
+            except ReadFailed as failure:
+                if failure.code == 410 and not restarted:
+                    restarted, token = True, None
+                    continue
+                raise
+            items = page.get("items")
+            for item in items if isinstance(items, list) else []:
+                if not isinstance(item, dict):
+                    continue
+                meta = item.get("metadata") or {}
+                key = meta.get("uid") or f"{meta.get('namespace')}/{meta.get('name')}"
+                if key in seen:
+                    continue
+                seen.add(key)
+                yield item
+            token = (page.get("metadata") or {}).get("continue") or None
+            if not token:
+                return
+
+    def stream(self, path: str, query: dict[str, t.Any] | None = None, chunk: int = 65536) -> t.Iterator[bytes]:
+        """The body in pieces; a reply without content gives none. Raises ReadFailed, also in the middle."""
+        reply = self._send("get", path, query)
+        try:
+            yield from reply.stream(chunk)
+        except (http_errors.HTTPError, OSError) as exc:
+            raise _transport_failure(self.name, path, exc) from exc
+        finally:
+            reply.release_conn()
+
+    def has_group(self, group: str) -> bool | None:
+        """Whether the API group is served; None when discovery cannot be read either."""
+        try:
+            self.get(f"/apis/{group}")
+        except ReadFailed as failure:
+            return False if failure.outcome in ("api_missing", "not_found") else None
+        return True
+
+    def namespace_exists(self, namespace: str) -> bool | None:
+        """A list in a missing namespace is 200 and empty; only the namespace object tells. None: not permitted."""
+        try:
+            self.get(f"/api/v1/namespaces/{namespace}")
+        except ReadFailed as failure:
+            return False if failure.outcome == "not_found" else None
+        return True
+
+    # ------------------------------------------------------------------------------------------------- sending
+
+    def _send(self, method: str, path: str, query: dict[str, t.Any] | None) -> t.Any:
+        """One request with bounded retries for throttling, a failing server and a broken connection."""
+        for attempt in range(1, _TRIES + 1):
+            sent = time.time()
+            try:
+                self.requests += 1
+                reply = self._client.request(
+                    method,
+                    path,
+                    serialize=False,
+                    query_params=list((query or {}).items()),
+                    # Accept is left to the server for logs: text/plain alone is refused with 406
+                    header_params={"Accept": "application/json, */*"},
+                    _request_timeout=(min(self._timeout, 10.0), self._timeout),
+                )
+                self.clock.add(reply.headers.get("Date"), sent, time.time())
+                return reply
+            except DynamicApiError as exc:
+                headers = exc.headers or {}
+                self.clock.add(headers.get("Date"), sent, time.time())
+                if attempt < _TRIES and _may_retry(exc.status, attempt):
+                    time.sleep(_pause(headers.get("Retry-After"), attempt))
+                    continue
+                raise self._refusal(path, exc) from exc
+            except (http_errors.HTTPError, OSError) as exc:
+                if attempt == 1 and _broken_connection(exc):
+                    continue
+                raise _transport_failure(self.name, path, exc) from exc
+        raise AssertionError("unreachable")
+
+    def _refusal(self, path: str, exc: t.Any) -> ReadFailed:
+        """What a reply outside 2xx means."""
+        status = _status_object(exc.body)
+        message = str(status.get("message") or _text(exc.body) or exc.reason or "no message")[:2000]
+        code = int(exc.status or 0)
+        if code == 401:
+            return ReadFailed(
+                "forbidden",
+                f"{self.name}: the API server does not accept the credentials: {message}",
+                code=401,
+                hint="The token or certificate is wrong or has expired; renew the kubeconfig.",
+            )
+        if code == 403:
+            anonymous = 'User "system:anonymous"' in message
+            return ReadFailed(
+                "forbidden",
+                f"{self.name}: {message}",
+                code=403,
+                hint="No usable credentials were sent: the server saw an anonymous user." if anonymous else None,
+                grant=None if anonymous else grant_for(path),
+            )
+        if code == 404:
+            named = bool((status.get("details") or {}).get("name"))
+            return ReadFailed("not_found" if named else "api_missing", f"{self.name}: {message}", code=404)
+        if code == 429:
+            return ReadFailed(
+                "throttled", f"{self.name}: {message}", code=429, hint="The API server asks to slow down; run it later."
+            )
+        if code == 504:
+            return ReadFailed("timeout", f"{self.name}: {message}", code=504)
+        return ReadFailed("error", f"{self.name}: HTTP {code}: {message}", code=code)
+
+
+# ---------------------------------------------------------------------------------------------------- pure pieces
+
+
+def path_of(group: str, version: str, resource: str, namespace: str | None = None, name: str | None = None) -> str:
+    """The URL path of a collection or object; refuses names that would change the path.
+
+    The API server decodes %2F in a name into a path separator, so a slash must be refused here.
+    """
+    for given in (namespace, name, resource):
+        if given is not None and not _PATH_SEGMENT.fullmatch(given):
+            raise BadParameter(f"{given!r} cannot be part of an API path; use the plain name of the object.")
+    root = f"/apis/{group}/{version}" if group else f"/api/{version}"
+    parts = [root]
+    if namespace:
+        parts.append(f"namespaces/{namespace}")
+    parts.append(resource)
+    if name:
+        parts.append(name)
+    return "/".join(parts)
+
+
+_PATH_SEGMENT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._:-]{0,251}[A-Za-z0-9])?")
+_API_PATH = re.compile(
+    r"^/(?:api|apis/(?P<group>[^/]+))/(?P<version>[^/]+)(?:/namespaces/(?P<namespace>[^/]+))?"
+    r"/(?P<resource>[^/]+)(?:/(?P<name>[^/]+)(?:/(?P<sub>[^/?]+))?)?"
+)
+
+
+def grant_for(path: str) -> dict[str, t.Any] | None:
+    """The RBAC rule that allows reading this path, with the namespace it is needed in (null: a ClusterRole)."""
+    match = _API_PATH.match(path)
+    if not match:
+        return None
+    resource, sub, name = match["resource"], match["sub"], match["name"]
+    rule: dict[str, t.Any] = {
+        "apiGroups": [match["group"] or ""],
+        "resources": [f"{resource}/{sub}" if sub else resource],
+        "verbs": ["get"] if name else ["get", "list"],
+    }
+    if name and (sub == "proxy" or resource == "configmaps"):
+        rule["resourceNames"] = [name]
+    return {"kind": "Role" if match["namespace"] else "ClusterRole", "namespace": match["namespace"], "rule": rule}
+
+
+def _no_discovery(*dummy: t.Any, **dummies: t.Any) -> None:
+    """Stands where the dynamic client would discover every API group; the steps know their paths."""
+
+
+def _configuration(options: dict[str, t.Any], name: str) -> t.Any:
+    """The client's configuration from the options, through kubernetes.core. Raises BadParameter."""
+    kubeconfig = options.get("kubeconfig")
+    if isinstance(kubeconfig, str):
+        for part in filter(None, os.path.expanduser(kubeconfig).split(os.pathsep)):
+            if not os.path.exists(part):
+                raise BadParameter(f"kubeconfig: there is no file {part} ({name}); give the path of a kubeconfig file.")
+            if not os.access(part, os.R_OK) or os.path.isdir(part):
+                raise BadParameter(f"kubeconfig: {part} cannot be read as a file ({name}); check the path and its mode.")
+        options = dict(options, kubeconfig=os.path.expanduser(kubeconfig))
+    try:
+        # load_kube_config leaves its values behind as the process's default; a second cluster must not inherit them.
+        Configuration.set_default(None)
+        auth = core_client._create_auth_spec(**options)  # pylint: disable=protected-access
+        configuration = core_client._create_configuration(auth)  # pylint: disable=protected-access
+    except ConfigException as exc:
+        raise BadParameter(_config_sentence(str(exc), options, name)) from exc
+    except (ValueError, TypeError, KeyError, AttributeError, OSError) as exc:
+        raise BadParameter(
+            f"kubeconfig: it is not a usable kubeconfig ({name}): {type(exc).__name__}: {str(exc)[:200]}; "
+            "check it with kubectl config view."
+        ) from exc
+    except Exception as exc:  # yaml errors come from whichever YAML library the client uses
+        if "yaml" not in type(exc).__module__:
+            raise
+        raise BadParameter(f"kubeconfig: it is not valid YAML ({name}): {str(exc)[:200]}") from exc
+    finally:
+        Configuration.set_default(None)
+    for option, value in (("ca_cert", configuration.ssl_ca_cert), ("client_cert", configuration.cert_file)):
+        if value and not os.path.isfile(value):
+            raise BadParameter(f"{option}: there is no file {value} ({name}).")
+    configuration.retries = urllib3.Retry(0, redirect=0)  # our own loop decides what is worth a second try
+    return configuration
+
+
+def _config_sentence(text: str, options: dict[str, t.Any], name: str) -> str:
+    context = options.get("context")
+    if context and "context" in text.lower() and str(context) in text:
+        return f"context: the kubeconfig has no context {context!r} ({name}); kubectl config get-contexts lists them."
+    if not any(options.get(key) for key in ("kubeconfig", "context", "host")):
+        return (
+            f"kubeconfig: no connection was given for the {name} and no default kubeconfig was found; "
+            "give kubeconfig, or host with api_key."
+        )
+    return f"kubeconfig: it is not a usable kubeconfig ({name}): {text[:300]}"
+
+
+def _status_object(body: t.Any) -> Json:
+    try:
+        value = json.loads(body or b"")
+    except (ValueError, UnicodeDecodeError, TypeError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _text(body: t.Any) -> str:
+    if isinstance(body, bytes):
+        body = body.decode("utf-8", "replace")
+    return " ".join(str(body or "").split())[:300]
+
+
+def _may_retry(status: int | None, attempt: int) -> bool:
+    """Throttling is worth every try, a server error one more."""
+    return status == 429 or (status in (500, 502, 503) and attempt == 1)
+
+
+def _pause(retry_after: str | None, attempt: int) -> float:
+    try:
+        asked = float(retry_after) if retry_after else 0.3 * 2**attempt
+    except ValueError:
+        asked = 1.0
+    return min(max(asked, 0.0), _LONGEST_WAIT_S)
+
+
+def _broken_connection(exc: BaseException) -> bool:
+    """A reused connection that the other side has closed is worth one more try; a refusal or a time-out is not."""
+    cause = getattr(exc, "reason", None) or exc
+    return isinstance(cause, (http_errors.ProtocolError, ConnectionResetError)) and not isinstance(
+        cause, http_errors.NewConnectionError
+    )
+
+
+def _transport_failure(name: str, path: str, exc: BaseException) -> ReadFailed:
+    """Nothing that HTTP could express came back."""
+    cause = getattr(exc, "reason", None) or exc
+    text = re.sub(r"<[^>]* object at 0x[0-9a-f]+>:? ?", "", str(cause))[:300]
+    if isinstance(cause, (http_errors.ConnectTimeoutError, http_errors.ReadTimeoutError)) or isinstance(
+        exc, (http_errors.ReadTimeoutError, TimeoutError)
+    ):
+        return ReadFailed(
+            "timeout",
+            f"{name}: no answer in time from the API server for {path}: {text}",
+            hint="Check the route from here to the API server, or raise timeout.",
+        )
+    hint = "Check the address, DNS and the route from here to the API server."
+    if isinstance(cause, http_errors.SSLError) or "certificate" in text.lower():
+        hint = "The server's certificate is not trusted here: give ca_cert, or check the address."
+    return ReadFailed("unreachable", f"{name}: the API server cannot be reached: {text}", hint=hint)

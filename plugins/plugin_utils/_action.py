@@ -1,0 +1,109 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""Runs a step inside the worker process where that is the same thing as running its module.
+
+A module costs half a second and more for packing and a new Python; the same function in the worker costs its requests.
+The task is handed to the ordinary module when it must run elsewhere or as somebody else: another connection, become,
+async, another Python.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import typing as t
+from contextlib import contextmanager
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.factory import Clients
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
+from ansible_collections.sre.backup_sync.plugins.module_utils._step import Step, StepFailed, run_step
+
+
+class StepAction(ActionBase):
+    """Base of every step's action plugin; a stub only names its step.
+
+    Variable `backup_sync_in_process` (default true) switches to the ordinary module path, which returns the same.
+    """
+
+    step: t.ClassVar[Step]
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Run the step and return the module's result."""
+        variables = task_vars or {}
+        in_process = self._in_process(variables)
+        self._supports_async = not in_process
+        result = super().run(tmp, variables)
+        extra = self.extra_arguments()
+        if not in_process:
+            arguments = {**extra, **self._task.args}
+            result.update(
+                self._execute_module(module_args=arguments, task_vars=variables, wrap_async=bool(self._task.async_val))
+            )
+            return result
+        result.update(self._run_here({**extra, **plain(self._task.args)}))
+        return result
+
+    def extra_arguments(self) -> dict[str, t.Any]:
+        """Arguments that only the controller can know; the task's own win."""
+        return {}
+
+    def _in_process(self, variables: dict[str, t.Any]) -> bool:
+        """Whether this worker is the place, the user and the Python that the module would run with."""
+        if self._task.async_val or getattr(self._connection, "transport", None) != "local":
+            return False
+        if getattr(self._connection, "become", None) is not None:
+            return False
+        templated = self._templar.template
+        if not boolean(templated(variables.get("backup_sync_in_process", True)), strict=False):
+            return False
+        interpreter = variables.get("ansible_python_interpreter")
+        return interpreter is None or _same_python(str(templated(interpreter)))
+
+    def _run_here(self, arguments: dict[str, t.Any]) -> dict[str, t.Any]:
+        validator = ArgumentSpecValidator(self.step.full_argument_spec(), **self.step.constraints)
+        arguments = {key: value for key, value in arguments.items() if value is not None}
+        checked = validator.validate(arguments)
+        secrets = set(checked._no_log_values)  # pylint: disable=protected-access
+        if checked.error_messages:
+            message = "; ".join(checked.error_messages)
+            return remove_values({"failed": True, "msg": f"{self._task.action}: {message}"}, secrets)
+        params = checked.validated_parameters
+        with self._environment():
+            try:
+                result = run_step(self.step, params, Clients(params))
+            except StepFailed as failure:
+                result = dict(failure.result, failed=True, msg=failure.message)
+        return remove_values(result, secrets) if secrets else result
+
+    @contextmanager
+    def _environment(self) -> t.Iterator[None]:
+        """The task's `environment` keyword, which the worker does not apply by itself."""
+        wanted: dict[str, t.Any] = {}
+        self._compute_environment_string(wanted)
+        before = {name: os.environ.get(name) for name in wanted}
+        os.environ.update({name: str(value) for name, value in wanted.items()})
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+
+
+def _same_python(interpreter: str) -> bool:
+    """Whether the interpreter is the one that runs us: the same program in the same environment's folder."""
+    if interpreter in ("auto", "auto_silent", "auto_legacy", "auto_legacy_silent"):
+        return True
+    mine, theirs = os.path.abspath(sys.executable), os.path.abspath(os.path.expanduser(interpreter))
+    return os.path.dirname(mine) == os.path.dirname(theirs) and os.path.realpath(mine) == os.path.realpath(theirs)
