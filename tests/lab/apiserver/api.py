@@ -286,7 +286,7 @@ class Api:
 
 def _long_running(wanted: Attributes) -> bool:
     """Tell whether a request bypasses the fair queues (and so has no X-Kubernetes-Pf headers)."""
-    return wanted.verb == "watch" or wanted.subresource in ("log", "proxy", "exec", "attach", "portforward")
+    return wanted.subresource in ("log", "proxy", "exec", "attach", "portforward")
 
 
 def _number(query: dict[str, str], key: str) -> int:

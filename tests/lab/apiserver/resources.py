@@ -220,7 +220,9 @@ def api_resource_list(registry: Registry, group: str, version: str) -> dict[str,
         resources.extend(_subresource_entry(kind, sub) for sub in kind.subresources)
     if not resources:
         return None
-    name = f"{group}/{version}" if group else version
+    if not group:
+        return {"kind": "APIResourceList", "groupVersion": version, "resources": resources}
+    name = f"{group}/{version}"
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": name, "resources": resources}
 
 
