@@ -1,0 +1,208 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""The diagnosis of a bundle: pure, no I/O but the shipped catalogue, so that a saved bundle gives the same bytes again."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from collections import OrderedDict
+from functools import lru_cache
+
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import atoms as atoms_of
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import facts as facts_of
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import gaps as gaps_of
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import verdict
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.causes import CATALOGUE, load_causes
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import rows, step, text, usable
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import (
+    SEVERITIES,
+    Result,
+    Rule,
+    RuleError,
+    evaluate,
+    load_rules,
+)
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import Classifier
+
+EVIDENCE_SCHEMA = "sre.backup_sync/evidence/v1"
+DIAGNOSIS_SCHEMA = "sre.backup_sync/diagnosis/v1"
+_MOST_STEPS = 8
+
+
+class BundleError(Exception):
+    """The bundle cannot be diagnosed; the text says what to change."""
+
+
+@lru_cache(maxsize=4)
+def shipped_rules(kind: str) -> tuple[Rule, ...]:
+    """The rules that come with the collection for a kind of target."""
+    return tuple(load_rules(os.path.join(CATALOGUE, f"rules_{kind}.yml")))
+
+
+@lru_cache(maxsize=1)
+def shipped_classifier() -> Classifier:
+    """The signature catalogue, read once in a process."""
+    return Classifier()
+
+
+def check_bundle(bundle: t.Any) -> None:
+    """Raises BundleError unless this is a bundle of evidence that this version can read."""
+    if not isinstance(bundle, dict) or not isinstance(bundle.get("evidence"), dict):
+        raise BundleError("This is no evidence bundle: it needs a mapping with the key evidence.")
+    schema = bundle.get("schema", EVIDENCE_SCHEMA)
+    if schema != EVIDENCE_SCHEMA:
+        raise BundleError(f"The bundle has the schema {schema!r}; this version reads {EVIDENCE_SCHEMA}.")
+    kind = text(bundle, "target", "kind")
+    if kind != "cluster":
+        raise BundleError(f"target.kind is {kind!r}; this version diagnoses targets of kind cluster.")
+
+
+def diagnose(bundle: t.Any, *, rule_files: t.Sequence[str] = ()) -> dict[str, t.Any]:
+    """The diagnosis of a bundle (plain JSON types in, plain JSON types out).
+
+    Raises BundleError, and RuleError for a rule file of the user.
+    """
+    check_bundle(bundle)
+    evidence = bundle["evidence"]
+    target = bundle.get("target") if isinstance(bundle.get("target"), dict) else {}
+    settings = bundle.get("settings") if isinstance(bundle.get("settings"), dict) else {}
+    causes = load_causes()
+    rules = _merged(shipped_rules(target["kind"]), rule_files, causes)
+    found = atoms_of.collect(evidence, shipped_classifier())
+    facts = facts_of.derive(evidence, found, causes, settings)
+    context = {**evidence, "facts": facts, "settings": settings, "target": target}
+    results = [evaluate(rule, context, lambda name: usable(evidence, name)) for rule in rules]
+    ranked = verdict.candidates(facts, results, causes, evidence)
+    status = verdict.status(evidence, facts)
+    root = ranked[0] if ranked and status != "healthy" else None
+    runner_up = ranked[1] if root and len(ranked) > 1 else None
+    gaps = gaps_of.gaps(evidence)
+    names = _names(target, root, facts, evidence)
+    steps = _next_steps(root, results, gaps, names) if status != "healthy" else []
+    return {
+        "schema": DIAGNOSIS_SCHEMA,
+        "target": target,
+        "status": status,
+        "alert": verdict.alert_verdict(bundle.get("alert"), status),
+        "root_cause": _describe(root, evidence, facts) if root else None,
+        "runner_up": _describe(runner_up, evidence, facts) if runner_up else None,
+        "settle_by": gaps_of.settle_by(root, runner_up, gaps, facts) if status != "healthy" else None,
+        "scope": facts["scope"],
+        "pattern": facts["pattern"],
+        "dr_readiness": facts["readiness"],
+        "findings": _findings(results, names),
+        "contradictions": gaps_of.contradictions(evidence, facts),
+        "gaps": gaps,
+        "next_steps": steps,
+    }
+
+
+def _merged(shipped: tuple[Rule, ...], rule_files: t.Sequence[str], causes: dict[str, t.Any]) -> list[Rule]:
+    """Shipped rules, then the user's; a user's rule with a shipped id takes its place."""
+    merged: OrderedDict[str, Rule] = OrderedDict((rule.id, rule) for rule in shipped)
+    for path in rule_files:
+        for rule in load_rules(path):
+            if rule.cause is not None and rule.cause not in causes:
+                raise RuleError(f"{path}: rule {rule.id}: there is no cause {rule.cause!r} in the catalogue.")
+            merged[rule.id] = rule
+    return list(merged.values())
+
+
+def _describe(candidate: verdict.Candidate, evidence: t.Any, facts: dict[str, t.Any]) -> dict[str, t.Any]:
+    cause = candidate.cause
+    shown: list[dict[str, t.Any]] = []
+    for item in candidate.evidence:
+        if item not in shown:
+            shown.append(item)
+    return {
+        "cause": cause.id,
+        "title": cause.title,
+        "runbook_class": cause.runbook_class,
+        "kind": cause.kind,
+        "link": cause.link,
+        "confidence": candidate.confidence,
+        "score": candidate.score,
+        "explanation": candidate.explanation or cause.explanation,
+        "resources": sorted(candidate.resources),
+        "recorders": candidate.recorders,
+        "evidence": shown[:6],
+        "alternatives": candidate.alternatives,
+        "chain": verdict.chain(evidence, facts, cause),
+    }
+
+
+def _findings(results: list[Result], names: dict[str, str]) -> list[dict[str, t.Any]]:
+    """Fired rules first, the severe ones before; then unknown, then clear."""
+    order = {"fired": 0, "unknown": 1, "clear": 2}
+    listed = sorted(
+        enumerate(results),
+        key=lambda pair: (order[pair[1].state], SEVERITIES.index(pair[1].rule.severity), pair[0]),
+    )
+    return [
+        {
+            "rule": result.rule.id,
+            "runbook": list(result.rule.runbook),
+            "state": result.state,
+            "severity": result.rule.severity,
+            "title": result.rule.title,
+            "explanation": result.explanation,
+            "evidence": list(result.cited),
+            "missing": list(result.missing),
+            "next_steps": [_fill(item, names) for item in result.rule.next_steps] if result.state == "fired" else [],
+        }
+        for dummy, result in listed
+    ]
+
+
+def _names(target: dict[str, t.Any], root: t.Any, facts: dict[str, t.Any], evidence: t.Any) -> dict[str, str]:
+    """What the placeholders of next steps stand for; a name that is not known stays visible as <name>."""
+    resource = (root.resources if root and root.resources else facts["affected"] or [None])[0]
+    job = next((text(row, "job") for row in rows(step(evidence, "jobs"), "resources") if row.get("resource") == resource), None)
+    pod = next((text(row, "pod") for row in rows(step(evidence, "job_detail"), "pods") if row.get("resource") == resource), None)
+    known = {
+        "namespace": text(target, "namespace"),
+        "source": text(target, "source"),
+        "destination": text(target, "destination"),
+        "source_context": text(target, "source_context") or text(target, "source"),
+        "destination_context": text(target, "destination_context") or text(target, "destination"),
+        "configmap": text(step(evidence, "replication_rules"), "query", "configmap"),
+        "resource": resource,
+        "job": job,
+        "pod": pod,
+    }
+    return {name: value or f"<{name}>" for name, value in known.items()}
+
+
+def _fill(item: dict[str, str], names: dict[str, str]) -> dict[str, str]:
+    return {key: _substitute(value, names) for key, value in item.items() if key in ("text", "command")}
+
+
+def _substitute(value: str, names: dict[str, str]) -> str:
+    for name, known in names.items():
+        value = value.replace("{" + name + "}", known)
+    return value
+
+
+def _next_steps(
+    root: verdict.Candidate | None, results: list[Result], gaps: list[dict[str, t.Any]], names: dict[str, str]
+) -> list[dict[str, str]]:
+    """The fix of the very message first, then the cause's steps, those of fired rules, and how to close the gaps."""
+    listed: list[dict[str, str]] = []
+    if root:
+        if root.fix:
+            listed.append({"text": root.fix})
+        listed.extend(_fill(item, names) for item in root.next_steps + list(root.cause.next_steps))
+    for result in results:
+        if result.state == "fired" and not (root and result.rule.cause == root.cause.id):
+            listed.extend(_fill(item, names) for item in result.rule.next_steps)
+    if not root:
+        listed.extend({"text": gap["close"]} for gap in gaps if gap["close"])
+    unique: list[dict[str, str]] = []
+    for item in listed:
+        if item not in unique:
+            unique.append(item)
+    return unique[:_MOST_STEPS]

@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""Reading evidence without trusting its shape: a saved bundle may be old, cut or edited by hand."""
+
+from __future__ import annotations
+
+import typing as t
+
+USABLE = frozenset({"ok", "empty"})
+
+# The steps of the cluster runbook in their order; a bundle that lacks one has a gap there.
+CLUSTER_STEPS = (
+    "jobs",
+    "events",
+    "job_detail",
+    "logs",
+    "metrics",
+    "copy_lag",
+    "replication_rules",
+    "recovery_points",
+)
+
+Row = t.Dict[str, t.Any]
+
+
+def step(evidence: t.Any, name: str) -> Row:
+    """The evidence of one step, {} when it is absent or no mapping."""
+    found = evidence.get(name) if isinstance(evidence, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def outcome(evidence: t.Any, name: str) -> str:
+    """The step's outcome; `not_run` when the bundle has no such step."""
+    found = step(evidence, name).get("outcome")
+    return found if isinstance(found, str) else "not_run"
+
+
+def usable(evidence: t.Any, name: str) -> bool:
+    """Whether the step's answer can carry a conclusion, also the conclusion that nothing is there."""
+    return outcome(evidence, name) in USABLE
+
+
+def rows(holder: t.Any, name: str) -> list[Row]:
+    """The mappings in a list member, [] for anything else."""
+    found = holder.get(name) if isinstance(holder, dict) else None
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+
+
+def figure(holder: t.Any, *path: str) -> float | None:
+    """A number at the path; None when it is absent or no number."""
+    for name in path:
+        holder = holder.get(name) if isinstance(holder, dict) else None
+    return float(holder) if isinstance(holder, (int, float)) and not isinstance(holder, bool) else None
+
+
+def text(holder: t.Any, *path: str) -> str | None:
+    """A non-empty string at the path, else None."""
+    for name in path:
+        holder = holder.get(name) if isinstance(holder, dict) else None
+    return holder if isinstance(holder, str) and holder else None

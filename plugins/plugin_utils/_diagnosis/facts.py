@@ -1,0 +1,289 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""Facts derived from evidence, so that rules stay one-line conditions. Pure: the same bundle gives the same facts."""
+
+from __future__ import annotations
+
+import math
+import re
+import typing as t
+from collections import Counter
+
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import BROKEN_STATES, Atom
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.causes import Cause
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
+    Row,
+    figure,
+    rows,
+    step,
+    text,
+    usable,
+)
+
+_BEHIND = frozenset({"lagging", "missing", "not_ready"})
+_LATE = frozenset({"late", "overdue", "missing"})
+_ENDPOINTS = (
+    re.compile(r"lookup (?P<host>[A-Za-z0-9.-]{3,253})[: ]"),
+    re.compile(r"\bhttps?://(?:[^\s/@]{1,256}@)?(?P<host>[A-Za-z0-9.-]{3,253})"),
+    re.compile(r"dial tcp (?P<host>\[?[0-9A-Za-z.:-]{3,253}?\]?):\d{1,5}\b"),
+)
+
+
+def derive(
+    evidence: t.Any, atoms: list[Atom], causes: dict[str, Cause], settings: dict[str, t.Any]
+) -> dict[str, t.Any]:
+    """The `facts` that rules see.
+
+    failing     resources whose latest run came to no good end
+    behind      resources whose newest ready recovery point lags behind the source
+    late        resources whose copy missed its window
+    causes      {cause: what speaks for it}, only for failing or late resources
+    groups      {runbook class: [resources]}
+    kinds       {network|data|neither: [causes]}
+    scope, pattern, readiness
+    """
+    jobs = step(evidence, "jobs")
+    failing = sorted(
+        {name for row in rows(jobs, "resources") if row.get("state") in BROKEN_STATES and (name := text(row, "resource"))}
+    )
+    behind = _named(step(evidence, "recovery_points"), "resources", _BEHIND)
+    late = _named(step(evidence, "copy_lag"), "resources", _LATE)
+    affected = sorted(set(failing) | set(behind) | set(late))
+    table = cause_table(atoms, set(failing), causes)
+    own = {name: entry for name, entry in table.items() if not causes[name].symptom and entry["weight"] > 0.2}
+    groups: dict[str, list[str]] = {}
+    kinds: dict[str, list[str]] = {}
+    for name, entry in own.items():
+        found = groups.setdefault(causes[name].runbook_class, [])
+        found.extend(item for item in entry["resources"] if item not in found)
+        kinds.setdefault(causes[name].kind, []).append(name)
+    readiness = dr_readiness(evidence, settings)
+    return {
+        "failing": failing,
+        "behind": behind,
+        "late": late,
+        "affected": affected,
+        "causes": table,
+        "named_causes": sorted(own),
+        "symptoms": sorted(name for name in table if causes[name].symptom),
+        "retries": sorted({atom.cause for atom in atoms if atom.weight <= 0.2}),
+        "groups": groups,
+        "kinds": kinds,
+        "scope": scope(evidence, failing, atoms),
+        "pattern": pattern(evidence),
+        "readiness": readiness,
+        "success_rate": success_rate(evidence),
+    }
+
+
+def _named(holder: Row, name: str, verdicts: frozenset[str]) -> list[str]:
+    return sorted(
+        {found for row in rows(holder, name) if row.get("verdict") in verdicts and (found := text(row, "resource"))}
+    )
+
+
+def cause_table(atoms: list[Atom], failing: set[str], causes: dict[str, Cause]) -> dict[str, dict[str, t.Any]]:
+    """What speaks for each cause.
+
+    An atom counts when its resource is failing, or when it names no resource but something is failing (an event of a
+    namespace, say), which then carries half the weight. A retry line of a copy that succeeded says nothing.
+    """
+    table: dict[str, dict[str, t.Any]] = {}
+    for atom in atoms:
+        if atom.cause not in causes or not failing or (atom.resource and atom.resource not in failing):
+            continue
+        entry = table.setdefault(
+            atom.cause,
+            {"weight": 0.0, "count": 0, "resources": [], "jobs": [], "recorders": [], "steps": [], "signatures": []},
+        )
+        weight = atom.weight if atom.resource else atom.weight / 2
+        entry["count"] += 1
+        if weight > entry["weight"]:
+            entry["weight"] = weight
+            entry["best"] = {"step": atom.step, "path": atom.path, "value": atom.text, "at": atom.at}
+            entry["fix"] = atom.fix
+            entry["alternatives"] = list(atom.alternatives)
+        for name, value in (
+            ("resources", atom.resource),
+            ("jobs", atom.job),
+            ("recorders", atom.recorder),
+            ("steps", atom.step),
+            ("signatures", atom.signature),
+        ):
+            if value and value not in entry[name]:
+                entry[name].append(value)
+    for entry in table.values():
+        entry["resources"].sort()
+    return table
+
+
+# --------------------------------------------------------------------------------------------------------- scope
+
+
+def wilson(successes: float, runs: float, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of a rate that was seen `runs` times; (0, 1) of nothing."""
+    if runs <= 0:
+        return 0.0, 1.0
+    rate = successes / runs
+    middle = rate + z * z / (2 * runs)
+    spread = z * math.sqrt(rate * (1 - rate) / runs + z * z / (4 * runs * runs))
+    width = 1 + z * z / runs
+    return max(0.0, (middle - spread) / width), min(1.0, (middle + spread) / width)
+
+
+def success_rate(evidence: t.Any) -> dict[str, t.Any]:
+    """What the metrics say of success, with an interval where runs were counted; verdict low | high | unknown.
+
+    Below the threshold for sure: the upper bound lies under it. A gauge has no counts and is taken at its average.
+    """
+    metrics = step(evidence, "metrics")
+    rate = step({"rate": (metrics.get("summary") or {}).get("success_rate")}, "rate")
+    average, threshold = figure(rate, "avg"), figure(rate, "threshold")
+    if rate.get("verdict") not in ("ok", "partial") or average is None:
+        return {"verdict": "unknown", "rate": average, "low": None, "high": None, "threshold": threshold}
+    threshold = 0.9 if threshold is None else threshold
+    good, bad = figure(rate, "runs", "succeeded"), figure(rate, "runs", "failed")
+    low, high = wilson(good, good + bad) if good is not None and bad is not None else (average, average)
+    verdict = "low" if high < threshold else "high" if average >= threshold else "unknown"
+    return {"verdict": verdict, "rate": average, "low": round(low, 3), "high": round(high, 3), "threshold": threshold}
+
+
+def scope(evidence: t.Any, failing: list[str], atoms: list[Atom]) -> dict[str, t.Any]:
+    """systemic, specific, none or unknown by how far the failures spread, and what they share."""
+    total = int(figure(step(evidence, "jobs"), "summary", "resources") or 0)
+    counted = int(figure(step(evidence, "jobs"), "summary", "resources_failing") or len(failing))
+    spread: dict[str, t.Any] = {"resources_failing": counted, "resources": total}
+    if not usable(evidence, "jobs"):
+        return {"verdict": "unknown", "spread": spread, "shared": {}}
+    if not counted:
+        return {"verdict": "none", "spread": spread, "shared": {}}
+    shared = _shared(failing, atoms)
+    low, high = wilson(counted, total)
+    spread["share"] = round(counted / total, 3) if total else None
+    spread["interval"] = [round(low, 3), round(high, 3)]
+    if counted >= 2 and total and (low > 0.5 or (shared and counted / total >= 0.5) or counted == total):
+        verdict = "systemic"
+    elif total >= 3 and (counted == 1 or high < 0.5):
+        verdict = "specific"
+    else:
+        verdict = "unknown"
+    return {"verdict": verdict, "spread": spread, "shared": shared}
+
+
+def _shared(failing: list[str], atoms: list[Atom]) -> dict[str, str]:
+    """What at least two failing resources, and at least 80 % of those that say anything, have in common."""
+    found: dict[str, str] = {}
+    for name, of in (("endpoint", endpoint), ("cause", lambda atom: atom.cause if atom.weight > 0.2 else None)):
+        by_resource: dict[str, set[str]] = {}
+        for atom in atoms:
+            value = of(atom)
+            if atom.resource in failing and value:
+                by_resource.setdefault(str(atom.resource), set()).add(value)
+        counts = Counter(value for values in by_resource.values() for value in values)
+        if counts:
+            value, times = min(counts.items(), key=lambda item: (-item[1], item[0]))
+            if times >= 2 and times >= 0.8 * len(by_resource):
+                found[name] = value
+    return found
+
+
+def endpoint(atom: Atom) -> str | None:
+    """The host that a message names."""
+    for expression in _ENDPOINTS:
+        match = expression.search(atom.text)
+        if match:
+            return match["host"].strip("[]").lower()
+    return None
+
+
+def pattern(evidence: t.Any) -> dict[str, t.Any]:
+    """How failures lie in time, per resource: single, random (good and bad runs mixed), or none.
+
+    Fewer than three bad and three good runs of one resource decide nothing. A resource that fails since one moment has
+    no pattern: it has a beginning.
+    """
+    runs: dict[str, list[tuple[str, bool]]] = {}
+    for row in rows(step(evidence, "jobs"), "jobs"):
+        ended, resource = text(row, "ended_at"), text(row, "resource")
+        if ended and resource and row.get("state") in ("succeeded", "failed"):
+            runs.setdefault(resource, []).append((ended, row["state"] == "succeeded"))
+    bad = sum(1 for listed in runs.values() for dummy, good in listed if not good)
+    good = sum(1 for listed in runs.values() for dummy, good in listed if good)
+    figures: dict[str, t.Any] = {"failed": bad, "succeeded": good}
+    if not usable(evidence, "jobs") or not (bad or good):
+        return {"verdict": "unknown", **figures}
+    if not bad:
+        return {"verdict": "none", **figures}
+    if bad == 1:
+        return {"verdict": "single", **figures}
+    switches = 0
+    for listed in runs.values():
+        listed.sort()
+        switches += sum(1 for before, after in zip(listed, listed[1:]) if before[1] != after[1])
+    figures["switches"] = switches
+    if bad >= 3 and good >= 3 and switches > 2 * len(runs):
+        return {"verdict": "random", **figures}
+    return {"verdict": "unknown", **figures}
+
+
+# ----------------------------------------------------------------------------------------------------- readiness
+
+
+def dr_readiness(evidence: t.Any, settings: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Whether the destination can be relied on now: from matched, ready recovery points only, never from job states."""
+    points = step(evidence, "recovery_points")
+    rpo_s = figure(settings, "rpo_s")
+    if rpo_s is None:
+        rpo_s = figure(points, "summary", "rpo_s")
+    answer: dict[str, t.Any] = {
+        "verdict": "unknown",
+        "rpo_s": rpo_s,
+        "worst_exposure_s": figure(points, "summary", "worst_exposure_s"),
+        "resources": [],
+        "reason": None,
+    }
+    if not usable(evidence, "recovery_points") or (points.get("summary") or {}).get("compared") is False:
+        answer["reason"] = "recovery points could not be compared with the source's backups"
+        return answer
+    verdicts = []
+    for row in rows(points, "resources"):
+        verdict = resource_readiness(row, rpo_s)
+        verdicts.append(verdict)
+        answer["resources"].append(
+            {
+                "resource": row.get("resource"),
+                "verdict": verdict,
+                "exposure_s": figure(row, "exposure_s"),
+                "newest_matched_at": text(row, "newest_matched_at"),
+                "behind_s": figure(row, "behind_s"),
+            }
+        )
+    unshown = int(figure(points, "total", "resources") or 0) - len(verdicts)
+    if "not_ready" in verdicts:
+        answer["verdict"] = "not_ready"
+    elif not verdicts:
+        answer["reason"] = "no source backup was found to compare with"
+    elif "unknown" in verdicts:
+        answer["reason"] = "some resources have no recovery point whose time is known"
+    elif rpo_s is None:
+        answer["reason"] = "no RPO was given to hold the exposure against"
+    else:
+        answer["verdict"] = "ready"
+    if unshown > 0:
+        answer["resources_not_shown"] = unshown
+    return answer
+
+
+def resource_readiness(row: Row, rpo_s: float | None) -> str:
+    """ready | not_ready | unknown of one resource; the uncertainty must not decide it."""
+    if row.get("verdict") in ("missing", "not_ready") or row.get("ready") is False:
+        return "not_ready"
+    exposure, error = figure(row, "exposure_s"), figure(row, "exposure_error_s") or 0.0
+    if exposure is None or rpo_s is None or row.get("verdict") == "unknown":
+        return "unknown"
+    if exposure - error > rpo_s:
+        return "not_ready"
+    return "ready" if exposure + error <= rpo_s else "unknown"

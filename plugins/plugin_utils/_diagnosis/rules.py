@@ -1,0 +1,222 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""Rules are data: JMESPath conditions over the evidence and the facts derived from it.
+
+A rule is `unknown`, never `clear`, when a step that it needs could not answer.
+"""
+
+from __future__ import annotations
+
+import os
+import string
+import typing as t
+from dataclasses import dataclass, field
+
+import jmespath
+import yaml
+from jmespath.exceptions import JMESPathError
+
+SEVERITIES = ("critical", "error", "warning", "info")
+_KEYS = frozenset(
+    {
+        "id",
+        "runbook",
+        "title",
+        "severity",
+        "needs",
+        "when",
+        "cause",
+        "resources",
+        "confirm",
+        "refute",
+        "cite",
+        "values",
+        "explanation",
+        "next_steps",
+    }
+)
+_REQUIRED = ("id", "runbook", "title", "severity", "needs", "when", "explanation")
+
+
+class RuleError(Exception):
+    """A rule that cannot be used; the text names the file, the rule and the key."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One declared rule, its expressions compiled."""
+
+    id: str
+    runbook: tuple[str, ...]
+    title: str
+    severity: str
+    needs: tuple[str, ...]
+    when: t.Any
+    explanation: str
+    cause: str | None = None
+    resources: t.Any = None
+    confirm: tuple[t.Any, ...] = ()
+    refute: tuple[t.Any, ...] = ()
+    cite: tuple[tuple[str, t.Any], ...] = ()
+    values: dict[str, t.Any] = field(default_factory=dict)
+    next_steps: tuple[dict[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a rule said of a bundle: state is fired, clear or unknown."""
+
+    rule: Rule
+    state: str
+    missing: tuple[str, ...] = ()
+    confirmed_by: int = 0
+    refuted: bool = False
+    resources: tuple[str, ...] = ()
+    cited: tuple[dict[str, t.Any], ...] = ()
+    explanation: str = ""
+
+
+def load_rules(path: str) -> list[Rule]:
+    """The rules of one YAML file. Raises RuleError."""
+    name = os.path.basename(path)
+    try:
+        with open(path, encoding="utf-8") as handle:
+            document = yaml.load(handle, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except OSError as exc:
+        raise RuleError(f"{path}: the rule file cannot be read: {exc.strerror}; check the path.") from exc
+    except yaml.YAMLError as exc:
+        raise RuleError(f"{path}: the rule file is not valid YAML: {' '.join(str(exc).split())[:300]}") from exc
+    entries = document.get("rules") if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        raise RuleError(f"{path}: the rule file needs a list under the key rules.")
+    rules = [_rule(entry, name, number) for number, entry in enumerate(entries, start=1)]
+    seen: set[str] = set()
+    for rule in rules:
+        if rule.id in seen:
+            raise RuleError(f"{name}: the rule {rule.id} stands there twice; give one of them another id.")
+        seen.add(rule.id)
+    return rules
+
+
+def _rule(entry: t.Any, name: str, number: int) -> Rule:
+    if not isinstance(entry, dict):
+        raise RuleError(f"{name}: rule {number} is no mapping.")
+    label = f"{name}: rule {entry.get('id') or number}"
+    unknown = sorted(set(map(str, entry)) - _KEYS)
+    if unknown:
+        raise RuleError(f"{label}: unknown key {unknown[0]!r}; the keys of a rule are {', '.join(sorted(_KEYS))}.")
+    for key in _REQUIRED:
+        if key not in entry:
+            raise RuleError(f"{label}: the key {key!r} is missing.")
+    if entry["severity"] not in SEVERITIES:
+        raise RuleError(f"{label}: severity must be one of {', '.join(SEVERITIES)}.")
+    cite = []
+    for expression in _texts(entry, "cite", label):
+        cite.append((expression, _compile(expression, f"{label}: cite")))
+    values = entry.get("values") or {}
+    if not isinstance(values, dict):
+        raise RuleError(f"{label}: values must be a mapping of names to expressions.")
+    for place in string.Formatter().parse(str(entry["explanation"])):
+        if place[1] is not None and place[1] not in values:
+            raise RuleError(f"{label}: explanation uses {{{place[1]}}}, which values does not define.")
+    steps = entry.get("next_steps") or []
+    if not isinstance(steps, list) or not all(isinstance(item, dict) and "text" in item for item in steps):
+        raise RuleError(f"{label}: next_steps must be a list of mappings with a text.")
+    return Rule(
+        id=str(entry["id"]),
+        runbook=tuple(_texts(entry, "runbook", label)),
+        title=str(entry["title"]),
+        severity=entry["severity"],
+        needs=tuple(_texts(entry, "needs", label)),
+        when=_compile(entry["when"], f"{label}: when"),
+        explanation=str(entry["explanation"]),
+        cause=entry.get("cause"),
+        resources=_compile(entry["resources"], f"{label}: resources") if entry.get("resources") else None,
+        confirm=tuple(_compile(text, f"{label}: confirm") for text in _texts(entry, "confirm", label)),
+        refute=tuple(_compile(text, f"{label}: refute") for text in _texts(entry, "refute", label)),
+        cite=tuple(cite),
+        values={str(key): _compile(text, f"{label}: values.{key}") for key, text in values.items()},
+        next_steps=tuple({str(key): str(text) for key, text in item.items()} for item in steps),
+    )
+
+
+def _texts(entry: dict[str, t.Any], key: str, label: str) -> list[str]:
+    value = entry.get(key)
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return value
+    raise RuleError(f"{label}: {key} must be a text or a list of texts.")
+
+
+def _compile(expression: t.Any, label: str) -> t.Any:
+    try:
+        return jmespath.compile(str(expression))
+    except JMESPathError as exc:
+        raise RuleError(f"{label}: {expression!r} is no JMESPath expression: {' '.join(str(exc).split())[:200]}") from exc
+
+
+def _search(compiled: t.Any, context: dict[str, t.Any]) -> t.Any:
+    """The value, None where a function met a type it does not take: hand-edited evidence must not stop a diagnosis."""
+    try:
+        return compiled.search(context)
+    except JMESPathError:
+        return None
+
+
+def truthy(value: t.Any) -> bool:
+    """JMESPath's own notion: null, false and anything empty are false; 0 is true."""
+    return not (value is None or value is False or value == "" or value == [] or value == {})
+
+
+def evaluate(rule: Rule, context: dict[str, t.Any], usable: t.Callable[[str], bool]) -> Result:
+    """Apply one rule. A need written a|b is met when either step answered."""
+    missing = tuple(need for need in rule.needs if not any(usable(name) for name in need.split("|")))
+    if missing:
+        return Result(rule, "unknown", missing=missing)
+    if not truthy(_search(rule.when, context)):
+        return Result(rule, "clear")
+    resources = _search(rule.resources, context) if rule.resources is not None else None
+    return Result(
+        rule,
+        "fired",
+        confirmed_by=sum(1 for compiled in rule.confirm if truthy(_search(compiled, context))),
+        refuted=any(truthy(_search(compiled, context)) for compiled in rule.refute),
+        resources=tuple(item for item in resources if isinstance(item, str)) if isinstance(resources, list) else (),
+        cited=tuple(_cited(rule, context)),
+        explanation=_fill(rule, context),
+    )
+
+
+def _cited(rule: Rule, context: dict[str, t.Any]) -> t.Iterator[dict[str, t.Any]]:
+    for expression, compiled in rule.cite:
+        value = _search(compiled, context)
+        if truthy(value):
+            step = expression.split(".", 1)[0].split("[", 1)[0].strip("()")
+            yield {"step": step, "path": expression, "value": _short(value), "at": None}
+
+
+def _short(value: t.Any) -> t.Any:
+    return value[:5] if isinstance(value, list) else value
+
+
+def _fill(rule: Rule, context: dict[str, t.Any]) -> str:
+    filled = {name: _words(_search(compiled, context)) for name, compiled in rule.values.items()}
+    return rule.explanation.format_map(filled) if filled else rule.explanation
+
+
+def _words(value: t.Any) -> str:
+    """A value inside a sentence; a list shows its first five."""
+    if value is None:
+        return "unknown"
+    if isinstance(value, list):
+        named = ", ".join(_words(item) for item in value[:5])
+        return named + (f" and {len(value) - 5} more" if len(value) > 5 else "") if value else "none"
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 10 else f"{value:.0f}"
+    return str(value)

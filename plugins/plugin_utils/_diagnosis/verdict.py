@@ -1,0 +1,200 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""From fired rules and classified messages to one root cause, its confidence, and what would decide it."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.causes import CHAIN, Cause
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import rows, step, text, usable
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import Result
+
+LEVELS = ("possible", "likely", "confirmed")
+# The steps that show why a copy failed; without one of them nothing is confirmed.
+_TELLING = ("jobs", "job_detail", "logs", "events")
+
+
+@dataclass
+class Candidate:
+    """A cause that may be the root cause, and all that speaks for it."""
+
+    cause: Cause
+    resources: list[str]
+    weight: float = 0.0  # of the strongest message, 0 when only configuration speaks
+    recorders: list[str] = field(default_factory=list)
+    confirms: int = 0  # independent observations of rules
+    evidence: list[dict[str, t.Any]] = field(default_factory=list)
+    fix: str | None = None
+    alternatives: list[str] = field(default_factory=list)
+    explanation: str | None = None
+    next_steps: list[dict[str, str]] = field(default_factory=list)
+    score: float = 0.0
+    confidence: str = "possible"
+
+
+def candidates(
+    facts: dict[str, t.Any], results: list[Result], causes: dict[str, Cause], evidence: t.Any
+) -> list[Candidate]:
+    """All candidates, best first. Symptoms and refuted causes are left out."""
+    found: dict[str, Candidate] = {}
+    refuted = {result.rule.cause for result in results if result.state == "fired" and result.refuted}
+    for name in facts["named_causes"]:
+        entry = facts["causes"][name]
+        found[name] = Candidate(
+            cause=causes[name],
+            resources=list(entry["resources"]) or list(facts["failing"]),
+            weight=entry["weight"],
+            recorders=list(entry["recorders"]),
+            evidence=[entry["best"]] if entry.get("best") else [],
+            fix=entry.get("fix"),
+            alternatives=list(entry.get("alternatives") or []),
+        )
+    for result in results:
+        cause = causes.get(result.rule.cause or "")
+        if result.state != "fired" or cause is None:
+            continue
+        candidate = found.setdefault(cause.id, Candidate(cause=cause, resources=[]))
+        candidate.confirms += result.confirmed_by
+        if candidate.weight:
+            candidate.confirms += 1  # the rule is the configuration that agrees with the message
+        candidate.resources.extend(item for item in result.resources if item not in candidate.resources)
+        candidate.evidence.extend(result.cited)
+        candidate.explanation = candidate.explanation or result.explanation
+        candidate.next_steps.extend(result.rule.next_steps)
+    listed = [item for name, item in found.items() if name not in refuted and not item.cause.symptom]
+    affected = set(facts["affected"])
+    for candidate in listed:
+        candidate.confidence = _confidence(candidate, evidence)
+        candidate.score = _score(candidate, affected, set(facts["failing"]))
+    listed = [item for item in listed if item.score > 0]
+    return _by_chain(sorted(listed, key=lambda item: (-item.score, item.cause.position, item.cause.id)))
+
+
+def _confidence(candidate: Candidate, evidence: t.Any) -> str:
+    """Message and independent evidence agree: confirmed. Message only: likely. Configuration only: possible.
+
+    Configuration whose effects were observed counts as what it is: one observed effect makes it likely, two from
+    different rules confirm it. A message of weight below 0.7 is no better than configuration alone. Where a step that
+    could contradict was not readable, nothing is confirmed.
+    """
+    if candidate.weight >= 0.7:
+        independent = candidate.confirms + max(0, len(candidate.recorders) - 1)
+        level = 2 if independent else 1
+    elif candidate.weight > 0:
+        level = 1 if candidate.confirms else 0
+    else:
+        level = min(2, candidate.confirms)
+    blind = [name for name in _TELLING if not usable(evidence, name)]
+    if blind and candidate.weight > 0:
+        level = min(level, 1)
+        if "logs" in blind and candidate.recorders == ["controller"] and not candidate.confirms:
+            level = 0
+    return LEVELS[level]
+
+
+def _score(candidate: Candidate, affected: set[str], failing: set[str]) -> float:
+    """0..1: how strongly it speaks times how much of the trouble it explains.
+
+    A defect that touches nothing affected is a risk, not a cause: 0.
+    """
+    strength = max(candidate.weight, {"possible": 0.4, "likely": 0.65, "confirmed": 0.9}[candidate.confidence])
+    trouble = failing or affected
+    if not trouble:
+        return 0.0
+    if candidate.resources:
+        explained = len(trouble & set(candidate.resources)) / len(trouble)
+    else:
+        explained = 0.5 if candidate.weight or candidate.confirms else 0.0
+    return round(strength * explained, 3)
+
+
+def _by_chain(listed: list[Candidate]) -> list[Candidate]:
+    """The first broken link goes first among those that explain the same trouble about as well.
+
+    "About as well": at least 60 % of the best score, and every resource of the best one.
+    """
+    if len(listed) < 2:
+        return listed
+    best = listed[0]
+    rivals = [
+        item
+        for item in listed[1:]
+        if item.score >= 0.6 * best.score
+        and item.cause.position < best.cause.position
+        and set(best.resources) <= set(item.resources)
+    ]
+    if not rivals:
+        return listed
+    first = min(rivals, key=lambda item: (item.cause.position, -item.score))
+    return [first] + [item for item in listed if item is not first]
+
+
+# --------------------------------------------------------------------------------------------------------- chain
+
+
+def chain(evidence: t.Any, facts: dict[str, t.Any], cause: Cause | None) -> list[dict[str, t.Any]]:
+    """Every hop from source backup to ready point: proven, broken or unknown, as seen for what is affected."""
+    broken = cause.position if cause else len(CHAIN)
+    proven = _proven_until(evidence, facts)
+    hops = []
+    for position, link in enumerate(CHAIN):
+        if position == broken:
+            state = "broken"
+        elif position > broken:
+            state = "unknown"
+        else:
+            state = "proven" if position <= proven else "unknown"
+        hops.append({"link": link, "state": state})
+    return hops
+
+
+def _proven_until(evidence: t.Any, facts: dict[str, t.Any]) -> int:
+    """The last hop of CHAIN that the evidence proves for the affected resources; -1 when none."""
+    if facts["readiness"]["verdict"] == "ready" and not facts["failing"]:
+        return len(CHAIN) - 1
+    health = (step(evidence, "copy_lag")).get("source_health")
+    reached = -1
+    if usable(evidence, "copy_lag") and isinstance(health, dict) and health.get("newest_at"):
+        reached = CHAIN.index("snapshot")
+    pods = rows(step(evidence, "job_detail"), "pods")
+    ran = [
+        container
+        for pod in pods
+        for container in rows(pod, "containers")
+        if container.get("started_at") or container.get("exit_code") is not None
+    ]
+    if reached >= 0 and pods:
+        reached = CHAIN.index("mover_scheduled")
+    if reached >= CHAIN.index("mover_scheduled") and ran:
+        reached = CHAIN.index("mover_ran")
+    return reached
+
+
+# -------------------------------------------------------------------------------------------------------- status
+
+
+def status(evidence: t.Any, facts: dict[str, t.Any]) -> str:
+    """failing, lagging, healthy or inconclusive. Healthy must be proven on both sides."""
+    if facts["failing"]:
+        return "failing"
+    if facts["behind"] or facts["late"] or facts["readiness"]["verdict"] == "not_ready":
+        return "lagging"
+    sure = usable(evidence, "jobs") and usable(evidence, "recovery_points")
+    verdicts = {row.get("verdict") for row in rows(step(evidence, "recovery_points"), "resources")}
+    if sure and verdicts and verdicts <= {"current"} and facts["readiness"]["verdict"] == "ready":
+        return "healthy"
+    return "inconclusive"
+
+
+def alert_verdict(alert: t.Any, status_name: str) -> dict[str, t.Any] | None:
+    """Whether the alert that was handed in is true; None when there was none."""
+    name = text(alert, "name")
+    if not name:
+        return None
+    verdict = {"healthy": "false_positive", "failing": "true_positive", "lagging": "true_positive"}
+    return {"name": name, "verdict": verdict.get(status_name, "unknown")}
