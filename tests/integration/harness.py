@@ -1,0 +1,191 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs the cluster playbook against the lab as a user would: another process, real clients, real HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import typing as t
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+LAB = ROOT / "tests" / "lab" / "serve.py"
+SCENARIOS = ROOT / "tests" / "lab" / "scenarios"
+START_S = 30.0
+
+
+@dataclass
+class Lab:
+    """A running lab: what it told in lab.json, and where it writes its audit."""
+
+    info: dict[str, t.Any]
+    folder: Path
+
+    def audit(self) -> list[dict[str, t.Any]]:
+        """Every request that the API servers saw so far."""
+        path = Path(self.info["audit"])
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def clear_audit(self) -> None:
+        """Forget what was asked so far; the servers append, so the file is cut in place."""
+        with open(self.info["audit"], "w", encoding="utf-8"):
+            pass
+
+
+@dataclass
+class Run:
+    """One run of the playbook."""
+
+    code: int
+    output: str
+    evidence: dict[str, t.Any] = field(default_factory=dict)
+    diagnosis: dict[str, t.Any] = field(default_factory=dict)
+
+
+def scenario(name: str) -> dict[str, t.Any]:
+    """The scenario file as data."""
+    return yaml.safe_load((SCENARIOS / f"{name}.yml").read_text())
+
+
+def scenario_names() -> list[str]:
+    """All scenarios, in the order of their names."""
+    return sorted(path.stem for path in SCENARIOS.glob("*.yml"))
+
+
+@contextmanager
+def lab(scenario_file: Path, folder: Path) -> t.Iterator[Lab]:
+    """Start the lab, wait until it says it is ready, end it by its own pid."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = open(folder / "lab.log", "wb")  # pylint: disable=consider-using-with
+    process = subprocess.Popen(  # pylint: disable=consider-using-with
+        [sys.executable, str(LAB), "--scenario", str(scenario_file), "--dir", str(folder)], stdout=log, stderr=log
+    )
+    try:
+        ready = folder / "lab.json"
+        deadline = time.monotonic() + START_S
+        while not ready.exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the lab did not start: {(folder / 'lab.log').read_text()[-3000:]}")
+            time.sleep(0.02)
+        yield Lab(json.loads(ready.read_text()), folder)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        log.close()
+
+
+def variables(lab_info: dict[str, t.Any], described: dict[str, t.Any], report_dir: Path) -> dict[str, t.Any]:
+    """Extra variables of a run: the lab's connections, then what the scenario sets."""
+    namespace = described.get("namespace", "backup")
+    values: dict[str, t.Any] = {
+        "cluster_sync_namespace": namespace,
+        "cluster_sync_source": {"kubeconfig": lab_info["source"]["kubeconfig"]},
+        "cluster_sync_destination": {"kubeconfig": lab_info["destination"]["kubeconfig"]},
+        "sync_report_dir": str(report_dir),
+    }
+    if lab_info.get("prometheus"):
+        values["cluster_sync_prometheus"] = {"prometheus_url": lab_info["prometheus"]["url"]}
+    values.update(described.get("vars") or {})
+    return values
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """A clean environment: no configuration of whoever runs the tests reaches the playbook."""
+    keep = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")}
+    keep.setdefault("LC_ALL", "C.UTF-8")
+    home = folder / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    return {
+        **keep,
+        "HOME": str(home),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT.parents[2]),
+        "ANSIBLE_HOME": str(home / ".ansible"),
+        "ANSIBLE_LOCAL_TEMP": str(home / "tmp"),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "False",
+        "ANSIBLE_LOCALHOST_WARNING": "False",
+    }
+
+
+def play(
+    folder: Path,
+    values: dict[str, t.Any],
+    *arguments: str,
+    playbook: str = "sre.backup_sync.cluster",
+    timeout_s: float = 180.0,
+) -> Run:
+    """Run the playbook with these extra variables and read what it left in the report directory."""
+    folder.mkdir(parents=True, exist_ok=True)
+    extra = folder / "vars.json"
+    extra.write_text(json.dumps(values))
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), playbook, "-e", f"@{extra}", *arguments]
+    done = subprocess.run(
+        command,
+        env=environment(folder),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=timeout_s,
+        check=False,
+    )
+    run = Run(done.returncode, done.stdout.decode("utf-8", "replace"))
+    for name in ("evidence", "diagnosis"):
+        for path in Path(values.get("sync_report_dir") or folder).glob(f"*/{name}.json"):
+            setattr(run, name, json.loads(path.read_text()))
+    return run
+
+
+# ----------------------------------------------------------------------------------------------------- comparing
+
+_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+_MOVING = frozenset({"clock", "observed_at", "skew_s", "skew_error_s"})
+
+
+def differences(one: t.Any, other: t.Any, *, slack_s: float, path: str = "") -> list[str]:
+    """Where two evidences differ beyond what the passing of time between two runs explains."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        found = []
+        for key in sorted(set(one) | set(other)):
+            if key in _MOVING:
+                continue
+            if key not in one or key not in other:
+                found.append(f"{path}.{key}: only on one side")
+            else:
+                found.extend(differences(one[key], other[key], slack_s=slack_s, path=f"{path}.{key}"))
+        return found
+    if isinstance(one, list) and isinstance(other, list):
+        if len(one) != len(other):
+            return [f"{path}: {len(one)} rows against {len(other)}"]
+        return [
+            text
+            for number, (mine, theirs) in enumerate(zip(one, other))
+            for text in differences(mine, theirs, slack_s=slack_s, path=f"{path}[{number}]")
+        ]
+    if _is_number(one) and _is_number(other):
+        return [] if abs(one - other) <= slack_s else [f"{path}: {one} against {other}"]
+    if isinstance(one, str) and isinstance(other, str) and _TIME.match(one) and _TIME.match(other):
+        apart = abs((datetime.fromisoformat(one[:-1]) - datetime.fromisoformat(other[:-1])).total_seconds())
+        return [] if apart <= slack_s else [f"{path}: {one} against {other}"]
+    return [] if one == other else [f"{path}: {one!r} against {other!r}"]
+
+
+def _is_number(value: t.Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,0 +1,104 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every scenario through the real playbook, in process and by the module path: what must and must not be concluded."""
+
+from __future__ import annotations
+
+import typing as t
+from collections import Counter
+
+import harness
+import pytest
+
+READ_VERBS = {"get", "list"}
+REVIEWS = {"selfsubjectaccessreviews", "selfsubjectrulesreviews"}
+
+
+@pytest.fixture(scope="module", params=harness.scenario_names())
+def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, t.Any]:
+    """One scenario, run twice: in the worker and as ordinary modules."""
+    described = harness.scenario(request.param)
+    folder = tmp_path_factory.mktemp(request.param)
+    with harness.lab(harness.SCENARIOS / f"{request.param}.yml", folder / "lab") as lab:
+        values = harness.variables(lab.info, described, folder / "report")
+        here = harness.play(folder / "here", values)
+        audit = lab.audit()
+        lab.clear_audit()
+        values = dict(values, sync_report_dir=str(folder / "report-modules"), backup_sync_in_process=False)
+        modules = harness.play(folder / "modules", values)
+        return {"described": described, "here": here, "modules": modules, "audit": audit, "audit_modules": lab.audit()}
+
+
+def _root(diagnosis: dict[str, t.Any]) -> dict[str, t.Any]:
+    return diagnosis["root_cause"] or {"cause": None, "confidence": None}
+
+
+def _fired(diagnosis: dict[str, t.Any]) -> set[str]:
+    return {finding["rule"] for finding in diagnosis["findings"] if finding["state"] == "fired"}
+
+
+def _check(diagnosis: dict[str, t.Any], described: dict[str, t.Any]) -> list[str]:
+    """Everything in which the diagnosis is not what the scenario states."""
+    wrong = []
+    expect, must_not = described["expect"], described["must_not"]
+    seen = {
+        "status": diagnosis["status"],
+        "cause": _root(diagnosis)["cause"],
+        "confidence": _root(diagnosis)["confidence"],
+        "scope": diagnosis["scope"]["verdict"],
+        "dr_readiness": diagnosis["dr_readiness"]["verdict"],
+        "alert": (diagnosis["alert"] or {}).get("verdict"),
+        "pattern": diagnosis["pattern"]["verdict"],
+    }
+    for name, value in expect.items():
+        if name in seen:
+            allowed = value if isinstance(value, list) else [value]
+            if seen[name] not in allowed:
+                wrong.append(f"{name} is {seen[name]}, expected {value}")
+    wrong += [f"{rule} did not fire" for rule in expect.get("fired", []) if rule not in _fired(diagnosis)]
+    gaps = {gap["step"] for gap in diagnosis["gaps"]}
+    wrong += [f"no gap is told for {step}" for step in expect.get("gaps", []) if step not in gaps]
+    for name, values in must_not.items():
+        if name in seen and seen[name] in values:
+            wrong.append(f"{name} must not be {seen[name]}")
+    wrong += [f"the cause must not be {cause}" for cause in must_not.get("causes", []) if cause == seen["cause"]]
+    wrong += [f"{rule} must not fire" for rule in must_not.get("fired", []) if rule in _fired(diagnosis)]
+    contradictions = len(diagnosis["contradictions"])
+    if expect.get("contradictions") and not contradictions:
+        wrong.append("no contradiction was told")
+    return wrong
+
+
+def test_diagnosis(told: dict[str, t.Any]) -> None:
+    assert told["here"].code == 0, told["here"].output[-4000:]
+    assert _check(told["here"].diagnosis, told["described"]) == [], told["here"].output[-6000:]
+
+
+def test_the_module_path_gives_equal_evidence(told: dict[str, t.Any]) -> None:
+    assert told["modules"].code == 0, told["modules"].output[-4000:]
+    one, other = told["here"].evidence, told["modules"].evidence
+    assert harness.differences(one["evidence"], other["evidence"], slack_s=60.0) == []
+    assert _check(told["modules"].diagnosis, told["described"]) == []
+
+
+@pytest.mark.parametrize("audit", ["audit", "audit_modules"])
+def test_only_reads_and_no_list_twice(told: dict[str, t.Any], audit: str) -> None:
+    requests = told[audit]
+    assert requests or all(told["described"].get(side, {}).get("unreachable") for side in ("source", "destination"))
+    writes = [row for row in requests if row["verb"] not in READ_VERBS and row["resource"] not in REVIEWS]
+    assert writes == []
+    assert [row for row in requests if row["resource"] == "secrets"] == []
+    lists = Counter(
+        (row["cluster"], row["path"], row["query"]) for row in requests if row["verb"] == "list" and row["status"] < 400
+    )
+    assert [key for key, times in lists.items() if times > 1] == []
+
+
+def test_the_answer_is_the_first_screen(told: dict[str, t.Any]) -> None:
+    diagnosis, output = told["here"].diagnosis, told["here"].output
+    assert diagnosis["status"].upper() in output.upper()
+    if diagnosis["root_cause"]:
+        assert diagnosis["root_cause"]["title"] in output
+    assert "Traceback" not in output

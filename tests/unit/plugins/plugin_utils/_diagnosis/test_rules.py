@@ -1,0 +1,101 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import engine
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import CLUSTER_STEPS
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import RuleError, evaluate, load_rules
+
+RULE = """
+rules:
+  - id: own.rule
+    runbook: own
+    title: A rule
+    severity: warning
+    needs: [jobs, logs|job_detail]
+    when: jobs.summary.jobs
+    values: {n: jobs.summary.jobs}
+    explanation: "{n} jobs"
+"""
+
+
+@pytest.fixture
+def rule(tmp_path):
+    path = tmp_path / "rules.yml"
+    path.write_text(RULE)
+    return load_rules(str(path))[0]
+
+
+def test_a_rule_without_its_step_is_unknown_never_clear(rule):
+    result = evaluate(rule, {"jobs": {}}, lambda name: name == "jobs")
+    assert (result.state, result.missing) == ("unknown", ("logs|job_detail",))
+
+
+def test_either_step_meets_an_alternative_need(rule):
+    assert evaluate(rule, {"jobs": {}}, lambda name: name in ("jobs", "job_detail")).state == "clear"
+
+
+def test_a_fired_rule_explains_with_values(rule):
+    result = evaluate(rule, {"jobs": {"summary": {"jobs": 7}}}, lambda name: True)
+    assert (result.state, result.explanation) == ("fired", "7 jobs")
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        (("title:", "titel:"), r"rules.yml: rule own.rule: unknown key 'titel'"),
+        (("severity: warning", "severity: bad"), r"rule own.rule: severity must be one of"),
+        (("when: jobs.summary.jobs", "when: 'jobs['"), r"rule own.rule: when: 'jobs\[' is no JMESPath"),
+        (("{n: jobs.summary.jobs}", "{m: jobs.summary.jobs}"), r"explanation uses \{n\}, which values does not define"),
+        (("rules:", "regeln:"), r"needs a list under the key rules"),
+        (("rules:", "rules: ["), r"is not valid YAML"),
+        (("    runbook: own\n", ""), r"the key 'runbook' is missing"),
+    ],
+)
+def test_a_bad_rule_file_gets_one_sentence(tmp_path, change, sentence):
+    path = tmp_path / "rules.yml"
+    path.write_text(RULE.replace(*change))
+    with pytest.raises(RuleError, match=sentence) as caught:
+        load_rules(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_rule_file_is_named():
+    with pytest.raises(RuleError, match="/nowhere.yml: the rule file cannot be read"):
+        load_rules("/nowhere.yml")
+
+
+def test_shipped_rules_name_known_steps_and_causes():
+    causes = engine.load_causes()
+    for rule in engine.shipped_rules("cluster"):
+        assert rule.cause is None or rule.cause in causes, rule.id
+        for need in rule.needs:
+            assert set(need.split("|")) <= set(CLUSTER_STEPS), rule.id
+
+
+def test_every_paragraph_of_the_runbook_has_rules():
+    told = {reference for rule in engine.shipped_rules("cluster") for reference in rule.runbook}
+    assert {f"cluster/diagnosis/{number}" for number in range(1, 7)} <= told
+
+
+def test_without_evidence_every_rule_is_unknown():
+    bundle = {"target": {"kind": "cluster"}, "evidence": {}}
+    diagnosis = engine.diagnose(bundle)
+    assert {finding["state"] for finding in diagnosis["findings"]} == {"unknown"}
+    assert diagnosis["status"] == "inconclusive" and diagnosis["root_cause"] is None
+    assert diagnosis["dr_readiness"]["verdict"] == "unknown"
+
+
+def test_next_steps_keep_no_placeholder():
+    for cause in engine.load_causes().values():
+        for item in cause.next_steps:
+            known = set(re.findall(r"\{([a-z_]+)\}", " ".join(item.values())))
+            assert known <= {
+                "namespace", "job", "pod", "resource", "configmap", "destination", "source",
+                "destination_context", "source_context",
+            }, cause.id  # fmt: skip
