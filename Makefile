@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# make setup   a virtual environment in .venv, and Prometheus where we may install it
+# make demo    diagnose a broken and a healthy pair of clusters in the lab; the reports stay in build/demo
+# make test    lint, sanity, typing, unit and integration tests
+# make bench   measure; the figures stay in build/bench.json
+# make clean   remove all that these made
+
+PYTHON ?= python3
+BIN := $(CURDIR)/.venv/bin
+TREE := $(CURDIR)/build/tree
+COPY := $(TREE)/ansible_collections/sre/backup_sync
+# Roles, playbooks and tests see the laid-out copy, and nothing that this machine happens to have in its own folders.
+IN_COPY := cd $(COPY) && PATH=$(BIN):$$PATH LC_ALL=C.UTF-8 ANSIBLE_HOME=$(CURDIR)/build/ansible \
+	ANSIBLE_COLLECTIONS_PATH=$(TREE) PYTHONPATH=$(TREE)
+
+.PHONY: setup tree demo test checks lint sanity unit typing integration bench clean prometheus
+
+setup:
+	@$(PYTHON) tests/tools/provide.py
+
+tree: setup
+	@$(BIN)/python tests/tools/tree.py >/dev/null
+
+demo: tree
+	@$(IN_COPY) $(BIN)/python tests/tools/demo.py $(CURDIR)/build/demo
+
+# The checks share no files, so they run side by side, each with its output in one piece; the integration tests start
+# servers and measure time, so they come after them.
+test: prometheus tree
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target checks
+	@$(MAKE) --no-print-directory integration
+
+checks: sanity unit lint typing
+
+lint: tree
+	$(IN_COPY) ansible-lint --offline --profile production
+	$(IN_COPY) yamllint --strict .
+	$(IN_COPY) antsibull-changelog lint
+
+sanity: tree
+	$(BIN)/python tests/tools/ansible_test.py sanity
+
+# Both work in the copy's tests/output, so one waits for the other.
+unit: tree | sanity
+	$(BIN)/python tests/tools/ansible_test.py units
+
+typing: tree
+	$(IN_COPY) MYPYPATH=$(TREE) mypy --config-file mypy.ini -p ansible_collections.sre.backup_sync.plugins
+
+integration: tree prometheus
+	$(IN_COPY) python -m pytest tests/integration -n 2 -q -p no:cacheprovider
+
+bench: tree prometheus
+	@$(IN_COPY) python tests/bench/bench.py $(CURDIR)/build/bench.json
+
+# The tests use the real one, and none is skipped because it is missing.
+prometheus: setup
+	@command -v prometheus >/dev/null && command -v promtool >/dev/null || \
+		{ echo "prometheus is missing: apt-get install prometheus"; exit 1; }
+
+clean:
+	rm -rf build .venv .mypy_cache .pytest_cache .hypothesis .ansible
+	find . -name __pycache__ -prune -exec rm -rf {} +

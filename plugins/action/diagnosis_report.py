@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Write the files of a report, print its screen, and turn the task red when that was asked for; in this order."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.files import folder_name, write_files
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.text import report_lines
+
+# What each choice of fail_on counts as red.
+_RED = {
+    "never": frozenset[str](),
+    "failing": frozenset({"failing"}),
+    "lagging": frozenset({"failing", "lagging"}),
+    "unknown": frozenset({"failing", "lagging", "inconclusive"}),
+}
+
+_ARGUMENTS: dict[str, t.Any] = {
+    "diagnosis": {"type": "dict", "required": True},
+    "evidence": {"type": "dict"},
+    "path": {"type": "str", "default": ""},
+    "formats": {"type": "list", "elements": "str", "choices": ["text", "json"], "default": ["text", "json"]},
+    "fail_on": {"type": "str", "choices": list(_RED), "default": "never"},
+}
+
+
+class ActionModule(ActionBase):
+    """Runs on the controller only: the report belongs where the play is read."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Return what was written and printed. The files of a read-only diagnosis are written in check mode too."""
+        result = super().run(tmp, task_vars)
+        dummy, arguments = self.validate_argument_spec(_ARGUMENTS)
+        arguments = plain(arguments)
+        diagnosis = arguments["diagnosis"]
+        folder, files, problem = _write(arguments)
+        lines = report_lines(diagnosis, where=folder)
+        if "text" in arguments["formats"]:
+            self._display.display("\n".join(lines))
+        result.update(changed=False, folder=folder, files=files)
+        verdict = problem or _red(diagnosis, arguments["fail_on"])
+        if verdict:  # without the lines: a failed task's result is printed, and they stand right above it
+            result.update(failed=True, msg=verdict)
+        else:
+            result["lines"] = lines
+        return result
+
+
+def _write(arguments: dict[str, t.Any]) -> tuple[str | None, list[str], str | None]:
+    """(folder, paths written, one sentence when they could not be)."""
+    path = arguments["path"].strip()
+    if not path:
+        return None, [], None
+    diagnosis = arguments["diagnosis"]
+    name = str((diagnosis.get("target") or {}).get("name") or "target")
+    folder = os.path.join(os.path.abspath(os.path.expanduser(path)), folder_name(name))
+    files = {"evidence.json": _json(arguments["evidence"])} if arguments["evidence"] else {}
+    files["diagnosis.json"] = _json(diagnosis)
+    if "json" not in arguments["formats"]:
+        files = {}
+    if "text" in arguments["formats"]:
+        files["report.txt"] = "\n".join(report_lines(diagnosis, where=folder)) + "\n"
+    try:
+        write_files(folder, files)
+    except OSError as exc:
+        sentence = (
+            f"sync_report_dir: the report cannot be written to {folder} ({exc.strerror or exc}); "
+            "give a folder that this user may write to, or leave it empty for no files."
+        )
+        return None, [], sentence
+    return folder, [os.path.join(folder, file) for file in files], None
+
+
+def _json(value: t.Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+def _red(diagnosis: dict[str, t.Any], fail_on: str) -> str | None:
+    """The sentence that ends the task, or None."""
+    status = str(diagnosis.get("status") or "inconclusive")
+    if status not in _RED[fail_on]:
+        return None
+    cause = diagnosis.get("root_cause") or {}
+    because = f" ({cause.get('title') or cause.get('cause')})" if cause else ""
+    return f"The copies are {status}{because}, and fail_on={fail_on} asks to stop here; the report was made before."

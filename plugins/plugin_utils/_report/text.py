@@ -1,0 +1,318 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""A diagnosis as the one screen that somebody reads at 03:00: at most LINES lines of at most WIDTH columns.
+
+Pure: it takes the diagnosis (schema sre.backup_sync/diagnosis/v1) and returns text. Whatever the diagnosis does not
+know is left out or called unknown; nothing is concluded here. Only commands may be wider than the screen, since a
+broken command cannot be copied.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import human, parse_time
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import rows as _list
+
+LINES = 40
+WIDTH = 100
+_LABEL = 10
+
+Json = t.Dict[str, t.Any]
+
+
+@dataclass(frozen=True)
+class _Room:
+    """How many entries, and lines of one entry, each section may take."""
+
+    explanation: int  # lines
+    evidence: int
+    resources: int
+    steps: int
+    step_lines: int
+    command_lines: int
+    gaps: int
+    notes: int
+
+
+# The first that fits is taken: what is cut first is what the report files hold anyway.
+_ROOMS = (
+    _Room(explanation=3, evidence=5, resources=3, steps=3, step_lines=2, command_lines=4, gaps=4, notes=2),
+    _Room(explanation=2, evidence=4, resources=2, steps=3, step_lines=1, command_lines=2, gaps=3, notes=2),
+    _Room(explanation=1, evidence=2, resources=1, steps=2, step_lines=1, command_lines=1, gaps=2, notes=1),
+)
+
+
+def report_lines(diagnosis: Json, *, where: str | None = None) -> list[str]:
+    """The screen, line by line.
+
+    where: the folder that holds the report files; None when none were written.
+    """
+    lines: list[str] = []
+    for room in _ROOMS:
+        lines = _screen(diagnosis, room, where)
+        if len(lines) <= LINES:
+            break
+    return lines[:LINES]
+
+
+def _screen(diagnosis: Json, room: _Room, where: str | None) -> list[str]:
+    answer = [
+        *_heading(diagnosis),
+        *_status(diagnosis),
+        *_cause(diagnosis, room),
+        *_scope(diagnosis),
+        *_readiness(diagnosis, room),
+    ]
+    details = [
+        _evidence(diagnosis, room),
+        _notes(diagnosis, room),
+        _next_steps(diagnosis, room),
+        _gaps(diagnosis, room),
+        _entry("REPORT", where) if where else [],
+    ]
+    for section in details:
+        if section:
+            answer += ["", *section]
+    return answer
+
+
+# ------------------------------------------------------------------------------------------------------- the answer
+
+
+def _heading(diagnosis: Json) -> list[str]:
+    target = _dict(diagnosis, "target")
+    sides = " -> ".join(str(target[side]) for side in ("source", "destination") if target.get(side))
+    parts = [str(target.get("name") or "backup sync"), sides]
+    for key in ("namespace", "vault"):
+        if target.get(key):
+            parts.append(f"{key} {target[key]}")
+    text = _clean(" | ".join(part for part in parts if part))
+    return [_clip(text, WIDTH), "=" * min(len(text), WIDTH)]
+
+
+def _status(diagnosis: Json) -> list[str]:
+    lines = _entry("STATUS", str(diagnosis.get("status") or "unknown").upper(), most=1)
+    alert = _dict(diagnosis, "alert")
+    if alert.get("name"):
+        verdict = str(alert.get("verdict") or "unknown").replace("_", " ")
+        lines += _entry("ALERT", f"{alert['name']}: {verdict}", most=1)
+    return lines
+
+
+def _cause(diagnosis: Json, room: _Room) -> list[str]:
+    cause = _dict(diagnosis, "root_cause")
+    if not cause:
+        text = "none found" if diagnosis.get("status") != "healthy" else "none: nothing is wrong"
+        lines = _entry("CAUSE", text, most=1)
+    else:
+        text = f"{cause.get('title') or cause.get('cause')} [{_confidence(cause)}]"
+        lines = _entry("CAUSE", text, most=2)
+        if cause.get("explanation"):
+            lines += _entry("", cause["explanation"], most=room.explanation)
+    runner_up = _dict(diagnosis, "runner_up")
+    if runner_up:
+        text = f"{runner_up.get('title') or runner_up.get('cause')} [{_confidence(runner_up)}]"
+        lines += _entry("OR", text, most=1)
+    settle_by = diagnosis.get("settle_by") or cause.get("settle_by")
+    if settle_by:
+        lines += _entry("DECIDE BY", _plain_text(settle_by), most=room.step_lines)
+    return lines
+
+
+def _confidence(cause: Json) -> str:
+    """`confirmed, score 0.93`"""
+    words = str(cause.get("confidence") or "confidence unknown")
+    score = cause.get("score")
+    return f"{words}, score {score:g}" if isinstance(score, (int, float)) else words
+
+
+def _scope(diagnosis: Json) -> list[str]:
+    scope = _dict(diagnosis, "scope")
+    verdict = str(scope.get("verdict") or "unknown")
+    if verdict == "none" or not scope:
+        return []
+    why = scope.get("explanation")
+    return _entry("SCOPE", f"{verdict}: {why}" if why else verdict, most=2)
+
+
+def _readiness(diagnosis: Json, room: _Room) -> list[str]:
+    readiness = _dict(diagnosis, "dr_readiness")
+    text = str(readiness.get("verdict") or "unknown").upper().replace("_", " ")
+    worst, rpo = readiness.get("worst_exposure_s"), readiness.get("rpo_s")
+    if worst is not None:
+        text += f", worst exposure {human(worst)}"
+    if rpo is not None:
+        text += f" (RPO {human(rpo)})"
+    lines = _entry("DR", text, most=1)
+    rows = [row for row in _list(readiness, "resources") if row.get("verdict") not in ("ready", "current")]
+    for row in rows[: room.resources]:
+        lines += _entry("", _resource(row), most=1)
+    if len(rows) > room.resources:
+        lines += _entry("", f"and {len(rows) - room.resources} more not ready")
+    return lines
+
+
+def _resource(row: Json) -> str:
+    text = f"{row.get('resource')}: {str(row.get('verdict') or 'unknown').replace('_', ' ')}"
+    if row.get("exposure_s") is not None:
+        text += f", exposure {human(row['exposure_s'])}"
+    return text
+
+
+# ------------------------------------------------------------------------------------------------------ the details
+
+
+def _evidence(diagnosis: Json, room: _Room) -> list[str]:
+    """What speaks for the cause; without a cause, what the fired findings stand on."""
+    rows = _list(_dict(diagnosis, "root_cause"), "evidence")
+    if not rows:
+        fired = [finding for finding in _list(diagnosis, "findings") if finding.get("state") == "fired"]
+        rows = [row for finding in fired for row in _list(finding, "evidence")[:1]]
+    lines: list[str] = []
+    seen: set[str] = set()
+    for row in rows:
+        text = f"{row.get('step')} {row.get('path') or ''}: {_plain_text(row.get('value'))}"
+        if text in seen:
+            continue
+        seen.add(text)
+        at = parse_time(row.get("at"))
+        stamp = f" @ {at:%m-%d %H:%M:%SZ}" if at else ""
+        room_left = 2 * (WIDTH - _LABEL) - len(stamp) - 16  # two lines, and some blanks lost to wrapping
+        lines += _entry("EVIDENCE" if not lines else "", _clip(_clean(text), room_left) + stamp, most=2)
+        if len(seen) == room.evidence:
+            break
+    return lines
+
+
+def _notes(diagnosis: Json, room: _Room) -> list[str]:
+    """Contradictions, and other findings that fired."""
+    lines: list[str] = []
+    for row in _list(diagnosis, "contradictions")[: room.notes]:
+        text = row.get("explanation") or row.get("title") or row.get("text") or _plain_text(row)
+        lines += _entry("BUT", text, most=2)
+    cause = _dict(diagnosis, "root_cause").get("cause")
+    others = [
+        finding
+        for finding in _list(diagnosis, "findings")
+        if finding.get("state") == "fired" and not (cause and finding.get("cause") == cause)
+    ]
+    titles = list(dict.fromkeys(str(finding.get("title") or finding.get("rule")) for finding in others))
+    if titles:
+        lines += _entry("ALSO", "; ".join(titles), most=room.notes)
+    return lines
+
+
+def _next_steps(diagnosis: Json, room: _Room) -> list[str]:
+    steps = _list(diagnosis, "next_steps")
+    lines: list[str] = []
+    for number, step in enumerate(steps[: room.steps], 1):
+        lines += _entry("NEXT" if number == 1 else "", f"{number}. {step.get('text') or ''}", most=room.step_lines)
+        lines += _command(step.get("command"), room.command_lines)
+    if len(steps) > room.steps:
+        lines += _entry("", f"and {len(steps) - room.steps} more in the report")
+    return lines
+
+
+def _command(command: t.Any, most: int) -> list[str]:
+    """The command in lines that can be copied; one that is too long for the screen is named, never cut in half."""
+    if not command:
+        return []
+    given = [_clean(line, keep_indent=True) for line in str(command).strip().splitlines()]
+    lines = [part for line in given for part in _broken(line, WIDTH - _LABEL - 5)]
+    if len(lines) > most:
+        if len(given) > 1 or most > 1:
+            return [f"{'':{_LABEL}}   (the text to use has {len(lines)} lines: next_steps in diagnosis.json)"]
+        lines = given
+    return [f"{'':{_LABEL}}   {'$ ' if not index else '  '}{line}" for index, line in enumerate(lines)]
+
+
+def _gaps(diagnosis: Json, room: _Room) -> list[str]:
+    gaps = _list(diagnosis, "gaps")
+    lines: list[str] = []
+    for gap in gaps[: room.gaps]:
+        close = gap.get("close") or gap.get("how_to_close") or gap.get("effect")
+        text = f"{gap.get('step')}: {str(gap.get('outcome') or 'unknown').replace('_', ' ')}"
+        if close:
+            text += f"; {_plain_text(close)}"
+        lines += _entry("GAPS" if not lines else "", text, most=1 if room.gaps < 4 else 2)
+    if len(gaps) > room.gaps:
+        lines += _entry("", f"and {len(gaps) - room.gaps} more")
+    return lines
+
+
+# ----------------------------------------------------------------------------------------------------------- layout
+
+
+def _entry(label: str, text: t.Any, *, most: int = 2) -> list[str]:
+    """`LABEL     text`, wrapped under itself, at most so many lines."""
+    wrapped = textwrap.wrap(_clean(str(text)), WIDTH - _LABEL, break_on_hyphens=False) or [""]
+    if len(wrapped) > most:
+        wrapped = wrapped[:most]
+        wrapped[-1] = _clip(wrapped[-1] + " ...", WIDTH - _LABEL, always=True)
+    return [f"{label if not index else '':{_LABEL}}{line}" for index, line in enumerate(wrapped)]
+
+
+def _clip(text: str, most: int, *, always: bool = False) -> str:
+    """At most so many characters; three dots say that something was cut."""
+    if len(text) <= most:
+        return text
+    return (text[: -len(" ...")] if always and text.endswith(" ...") else text)[: max(most - 4, 0)].rstrip() + " ..."
+
+
+def _clean(text: str, *, keep_indent: bool = False) -> str:
+    """One line without control characters: logs and messages are other people's text, and a terminal obeys it."""
+    visible = "".join(char if char.isprintable() else " " for char in text)
+    if keep_indent:
+        return visible.rstrip()
+    return " ".join(visible.split())
+
+
+def _broken(line: str, most: int) -> list[str]:
+    """A shell line in several, joined by backslashes at blanks outside quotes; whole where there is no such place."""
+    parts: list[str] = []
+    rest = line
+    while len(rest) > most:
+        cut = _last_blank(rest, most - 2)
+        if cut is None:
+            break
+        parts.append(rest[:cut] + " \\")
+        rest = "  " + rest[cut + 1 :].lstrip()
+        if rest.strip() == "":
+            return parts
+    return [*parts, rest]
+
+
+def _last_blank(line: str, most: int) -> int | None:
+    """Where the line can be broken: the last blank outside quotes up to `most`, after its indentation."""
+    quote: str | None = None
+    found = None
+    start = len(line) - len(line.lstrip())
+    for index, char in enumerate(line[: most + 1]):
+        if quote:
+            quote = None if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        elif char == " " and index > start and line[index - 1] != "\\":
+            found = index
+    return found
+
+
+def _plain_text(value: t.Any) -> str:
+    """A value as people write it."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict) and isinstance(value.get("text"), str):
+        return value["text"]
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _dict(holder: Json, name: str) -> Json:
+    value = holder.get(name)
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,40 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""The variables of a role, held against what they must be before anything is read."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, duration_parameter
+
+# The durations of the cluster role: (variable, its name in the settings, what it may be at most in days).
+_CLUSTER_DURATIONS = (
+    ("cluster_sync_rpo", "rpo_s", 366),
+    ("cluster_sync_expected_window", "expected_window_s", 366),
+    ("cluster_sync_window", "window_s", 31),
+)
+
+
+def cluster_settings(variables: dict[str, t.Any]) -> dict[str, t.Any]:
+    """{problems, settings}: one sentence for each variable that cannot be used, and the durations in seconds.
+
+    An empty duration is one that was not given: it is None in the settings.
+    """
+    problems: list[str] = []
+    settings: dict[str, t.Any] = {}
+    if not str(variables.get("cluster_sync_namespace") or "").strip():
+        problems.append(
+            "cluster_sync_namespace: it is empty; name the namespace of the copy jobs, "
+            "for example -e cluster_sync_namespace=backup."
+        )
+    for variable, setting, days in _CLUSTER_DURATIONS:
+        given = {name: value for name, value in variables.items() if value not in ("", None)}
+        try:
+            settings[setting] = duration_parameter(given, variable, most=days * 86400.0)
+        except BadParameter as exc:
+            problems.append(str(exc))
+    return {"problems": problems, "settings": settings}

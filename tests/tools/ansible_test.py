@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run ansible-test in the laid-out tree, with a home folder of its own and with nothing but the package index.
+
+ansible-test fetches get-pip.py from a server of its own; in its cache we put a script that takes pip from Python's
+ensurepip instead.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+HOME = ROOT / "build" / "home"
+COPY = ROOT / "build" / "tree" / "ansible_collections" / "sre" / "backup_sync"
+# The version in the name depends on ansible-core: 24.2 up to 2.19, 25.2 after it.
+GET_PIP = ("get_pip_24_2.py", "get_pip_25_2.py")
+STAND_IN = "import ensurepip\n\nensurepip.bootstrap()\n"
+
+
+def main() -> int:
+    """ansible-test's exit status; the arguments go to it, --venv and --python are added."""
+    cache = HOME / ".ansible" / "test" / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    for name in GET_PIP:
+        (cache / name).write_text(STAND_IN, encoding="ascii")
+    for folder in (".config/pip", ".pip", ".cache/pip"):  # pip's settings and downloads are the user's own
+        _borrow(folder)
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    command = [os.path.join(os.path.dirname(sys.executable), "ansible-test"), *sys.argv[1:], "--venv", "--python", version]
+    environment = dict(os.environ, HOME=str(HOME), LC_ALL="C.UTF-8")
+    environment["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), environment.get("PATH", os.defpath)])
+    return subprocess.run(command, cwd=COPY, env=environment, check=False).returncode
+
+
+def _borrow(folder: str) -> None:
+    theirs, ours = pathlib.Path.home() / folder, HOME / folder
+    if theirs.is_dir() and not ours.exists():
+        ours.parent.mkdir(parents=True, exist_ok=True)
+        ours.unlink(missing_ok=True)
+        ours.symlink_to(theirs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
