@@ -75,7 +75,7 @@ def resource_name(name: str, *, strip: t.Sequence[str] = (), random: bool = Fals
         name = _RANDOM.sub("", name) or name
     name = stem(name)
     words = sorted({*strip, *GENERIC_WORDS}, key=len, reverse=True)
-    found = True
+    found = name not in words
     while found:
         found = False
         for word in words:
