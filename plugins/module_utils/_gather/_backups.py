@@ -8,11 +8,12 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.kubernetes import connection_spec, path_of
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed, clip
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import look_for_namespace
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._resources import DEFAULT_LABEL, resource_of
 from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.points import (
     USABLE,
@@ -72,11 +73,16 @@ def backups_spec() -> dict[str, t.Any]:
     return {"type": "dict", "options": options}
 
 
+def source_spec() -> dict[str, t.Any]:
+    """The connection to the source cluster, and the namespace there."""
+    return {"type": "dict", "options": dict(connection_spec(), namespace={"type": "str"})}
+
+
 def pairing_spec() -> dict[str, t.Any]:
     """The options of every step that compares the two clusters."""
     return {
         "namespace": {"type": "str", "required": True},
-        "source": {"type": "dict", "options": dict(connection_spec(), namespace={"type": "str"})},
+        "source": source_spec(),
         "source_backups": backups_spec(),
         "resource_label": {"type": "str", "default": DEFAULT_LABEL},
         "match_keys": {"type": "list", "elements": "str", "no_log": False},
@@ -177,11 +183,12 @@ def points_parameter(name: str, rows: t.Any) -> list[Point]:
 
 @dataclass
 class Reading:
-    """The points of one side; seen: how many objects were listed."""
+    """The points of one side; seen: how many objects were listed; denied: what an empty list leaves open."""
 
     points: list[Point]
     seen: int = 0
     cut: bool = False
+    denied: list[dict[str, t.Any]] = field(default_factory=list)
 
 
 def read_points(cluster: t.Any, mapping: Mapping, namespace: str, *, since: float | None = None) -> Reading:
@@ -214,8 +221,10 @@ def read_points(cluster: t.Any, mapping: Mapping, namespace: str, *, since: floa
                 hint="Install its custom resource definitions, or say in the parameters where the backups are listed.",
             ) from failure
         raise
-    if not reading.seen and cluster.namespace_exists(namespace) is False:
-        raise ReadFailed("not_found", f'{cluster.name}: namespaces "{namespace}" not found', code=404)
+    if not reading.seen:
+        absent, reading.denied = look_for_namespace(cluster, namespace)
+        if absent is not None:
+            raise absent
     _cut(reading)
     fresh = {point.resource for point in reading.points if point.state in USABLE}
     reading.points.extend(point for resource, point in old.items() if resource not in fresh)
@@ -251,7 +260,7 @@ def add_handles(cluster: t.Any, points: t.Iterable[Point]) -> None:
     for obj in cluster.list(path_of(SNAPSHOT_GROUP, "v1", "volumesnapshotcontents")):
         spec, status = _dict(obj, "spec"), _dict(obj, "status")
         reference, origin = _dict(spec, "volumeSnapshotRef"), _dict(spec, "source")
-        point = wanted.get((reference.get("namespace"), reference.get("name")))
+        point = wanted.get((reference.get("namespace"), str(reference.get("name"))))
         if point is None or (point.content is not None and point.content != _dict(obj, "metadata").get("name")):
             continue
         point.handle = _text(status.get("snapshotHandle") or origin.get("snapshotHandle"))
@@ -270,7 +279,7 @@ def same_cluster(clients: t.Any, namespace: str, source_namespace: str) -> bool:
 
 
 def _snapshot_point(obj: Json, label: str | None, keys: tuple[str, ...]) -> Point:
-    """A VolumeSnapshot. Its creationTime is the cut on the storage; metadata.creationTimestamp only when it came here."""
+    """A VolumeSnapshot: creationTime is the cut on the storage, metadata.creationTimestamp only when it came here."""
     meta, status = _dict(obj, "metadata"), _dict(obj, "status")
     cut = _time(status.get("creationTime"))
     ready = status.get("readyToUse") if isinstance(status.get("readyToUse"), bool) else None

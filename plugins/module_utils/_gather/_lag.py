@@ -105,9 +105,9 @@ def judge(backups: t.Iterable[Point], copies: Copies, *, now: float, window_s: f
     The newest backup decides, unless an older one is already overdue or the last copied one was late: with a window as
     long as the interval the newest is always still in flight.
     """
+    known = ((epoch(backup.completed_at), backup) for backup in backups)
     completed = sorted(
-        ((epoch(backup.completed_at), backup) for backup in backups if backup.completed_at is not None),
-        key=lambda pair: (pair[0], pair[1].name),
+        ((time, backup) for time, backup in known if time is not None), key=lambda pair: (pair[0], pair[1].name)
     )
     if not completed:
         return Outcome("unknown")

@@ -28,6 +28,11 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     window,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _backups
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import (
+    denied_entry,
+    namespace_parameter,
+    rows_parameter,
+)
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._lag import (
     VERDICTS,
     Copies,
@@ -36,7 +41,13 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._lag impor
     judge,
     run_of,
 )
-from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.points import USABLE, Point, Skew, epoch, known_time
+from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.points import (
+    USABLE,
+    Point,
+    Skew,
+    epoch,
+    known_time,
+)
 from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathered, Step, guarded
 
 NAME = "copy_lag"
@@ -58,8 +69,9 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     expected = duration_parameter(params, "expected_window")
     look_back = t.cast(float, duration_parameter(params, "look_back", least=60))
     jobs, feed = _jobs_parameters(params)
-    namespace = (params.get("source") or {}).get("namespace") or params["namespace"]
-    query: dict[str, t.Any] = {"source": mapping.as_query(namespace), "namespace": params["namespace"]}
+    destination, most = namespace_parameter(params), rows_parameter(params)
+    namespace = (params.get("source") or {}).get("namespace") or destination
+    query: dict[str, t.Any] = {"source": mapping.as_query(namespace), "namespace": destination}
     if not params.get("source"):
         return Gathered(failed(NAME, query, no_source()))
     try:
@@ -70,16 +82,15 @@ def gather(params: Params, clients: t.Any) -> Gathered:
         return Gathered(failed(NAME, query, failure, summary=_no_figures(), source_health=health))
     now = clients.source.clock.now()
     query["window"] = window(now, look_back)
-    denied: list[dict[str, t.Any]] = []
+    denied = reading.denied
     skew = Skew.between(clients.source.clock.as_evidence(), _destination_clock(clients, jobs, denied))
-    same = _backups.same_cluster(clients, params["namespace"], namespace)
+    same = _backups.same_cluster(clients, destination, namespace)
     by_resource: dict[str, list[Point]] = defaultdict(list)
     for point in reading.points:
         by_resource[point.resource].append(point)
     copies = _copies(jobs, feed, set(by_resource), skew)
     rows, windows = _rows(by_resource, copies, epoch(now) or 0.0, expected, skew)
     problems = _problems(by_resource, now)
-    most = params.get("max_rows") or DEFAULT_ROWS
     summary = _summary(rows, copies, skew, future=_in_future(reading.points, now, skew))
     summary["same_cluster"] = same
     result = evidence(
@@ -139,7 +150,7 @@ def _destination_clock(clients: t.Any, jobs: Params, denied: list[dict[str, t.An
         return t.cast(t.Dict[str, t.Any], jobs["clock"])
     dummy, failure = guarded(lambda: clients.cluster.get("/version"))
     if failure is not None:
-        denied.append(dict(failure.as_error(), what="clock of the destination", outcome=failure.outcome))
+        denied.append(denied_entry("clock of the destination", failure))
     return t.cast(t.Optional[t.Dict[str, t.Any]], clients.cluster.clock.as_evidence())
 
 

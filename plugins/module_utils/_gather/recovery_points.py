@@ -22,6 +22,11 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     rfc3339,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _backups
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import (
+    denied_entry,
+    namespace_parameter,
+    rows_parameter,
+)
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather.copy_lag import (
     DEFAULT_WINDOW_S,
     no_source,
@@ -48,25 +53,26 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     Raises BadParameter.
     """
     asked = _Asked(params)
+    namespace = asked.namespace
     query = {
-        **asked.destination.as_query(params["namespace"]),
+        **asked.destination.as_query(namespace),
         "source": asked.source.as_query(asked.source_namespace),
     }
     try:
-        reading = _backups.read_points(clients.cluster, asked.destination, params["namespace"])
+        reading = _backups.read_points(clients.cluster, asked.destination, namespace)
     except ReadFailed as failure:
         return Gathered(failed(NAME, query, failure))
-    denied: list[dict[str, t.Any]] = []
+    denied = reading.denied
     sources, skew = _source_points(params, clients, asked, denied)
     now = (epoch(clients.cluster.clock.now()) or 0.0) - skew.skew_s  # all comparing is done on the source's clock
-    if sources is None:
+    if not sources:
         entries, rows = _without_source(reading.points, skew)
     else:
         matching = _match(sources, reading.points, asked, skew, clients, denied)
         entries = keep_ledger(sources, reading.points, matching, now=now, skew=skew, window_s=asked.window_s)
         rows = resource_rows(entries, now=now, rpo_s=asked.rpo_s, skew=skew)
-    same = bool(params.get("source")) and _backups.same_cluster(clients, params["namespace"], asked.source_namespace)
-    most = params.get("max_rows") or DEFAULT_ROWS
+    same = bool(params.get("source")) and _backups.same_cluster(clients, namespace, asked.source_namespace)
+    most = asked.max_rows
     telling = sorted((entry for entry in entries if entry.verdict != "matched" or entry.suspect), key=_worst_first)
     summary = _summary(entries, rows, sources, reading.points, asked.rpo_s)
     summary.update(skew_s=skew.skew_s, skew_error_s=skew.error_s, same_cluster=same)
@@ -93,7 +99,9 @@ class _Asked:
     def __init__(self, params: Params) -> None:
         self.destination = _backups.mapping_of(params, "recovery_points")
         self.source = _backups.mapping_of(params, "source_backups")
-        self.source_namespace: str = (params.get("source") or {}).get("namespace") or params["namespace"]
+        self.namespace = namespace_parameter(params)
+        self.source_namespace: str = (params.get("source") or {}).get("namespace") or self.namespace
+        self.max_rows = rows_parameter(params)
         self.rpo_s = duration_parameter(params, "rpo")
         self.tolerance_s = t.cast(float, duration_parameter(params, "tolerance", least=0, most=86400.0))
         self.look_back_s = t.cast(float, duration_parameter(params, "look_back", least=60))
@@ -145,24 +153,20 @@ def _source_points(
     if asked.points is not None:
         return asked.points, Skew(float(fed["skew_s"]), float(fed["error_s"])) if _is_skew(fed) else Skew()
     if not params.get("source"):
-        denied.append(_denied("source backups", no_source()))
+        denied.append(denied_entry("source backups", no_source()))
         return None, Skew()
     since = (epoch(clients.cluster.clock.now()) or 0.0) - asked.look_back_s
     reading, failure = guarded(
         lambda: _backups.read_points(clients.source, asked.source, asked.source_namespace, since=since)
     )
     if failure is not None:
-        denied.append(_denied("source backups", failure))
+        denied.append(denied_entry("source backups", failure))
         return None, Skew()
     return reading.points, Skew.between(clients.source.clock.as_evidence(), clients.cluster.clock.as_evidence())
 
 
 def _is_skew(fed: Params) -> bool:
     return all(isinstance(fed.get(name), (int, float)) for name in ("skew_s", "error_s"))
-
-
-def _denied(what: str, failure: ReadFailed) -> dict[str, t.Any]:
-    return dict(failure.as_error(), what=what, outcome=failure.outcome)
 
 
 def _match(
@@ -206,7 +210,7 @@ def _add_handles(cluster: t.Any, side: str, points: list[Point], denied: list[di
     """VolumeSnapshotContents are cluster-scoped: that reading them is refused is usual, and no error."""
     dummy, failure = guarded(lambda: _backups.add_handles(cluster, points))
     if failure is not None:
-        denied.append(_denied(f"storage handles of the {side}", failure))
+        denied.append(denied_entry(f"storage handles of the {side}", failure))
 
 
 # ------------------------------------------------------------------------------------------------- evidence

@@ -12,7 +12,13 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.points import ROUNDING_S, USABLE, Point, Skew, epoch
+from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.points import (
+    ROUNDING_S,
+    USABLE,
+    Point,
+    Skew,
+    epoch,
+)
 
 METHODS = ("exact_key", "handle", "name", "time")
 
@@ -92,7 +98,7 @@ class _Work:
                     self._pair(mine_of[resource][0], theirs_of[resource][0], method)
 
     def pair_in_time(self, moment: t.Callable[[Point], float | None], tolerance_s: float, last: bool = False) -> None:
-        """Pair points of one resource that are each other's only candidate; on the last pass the others are ambiguous."""
+        """Pair points of one resource that are each other's only candidate; the last pass calls the rest ambiguous."""
         left = _groups(self.free_sources, self.sources, lambda point: point.resource if point.state in USABLE else None)
         right = _groups(self.free_destinations, self.destinations, _resource)
         for resource in left.keys() & right.keys():

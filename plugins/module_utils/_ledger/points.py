@@ -135,7 +135,7 @@ class Lag:
 
 
 def judge_lag(completed: float, arrived: float, window_s: float, error_s: float) -> Lag:
-    """Compare two times on one clock (epoch seconds): late only when it is late beyond doubt, never clamped silently."""
+    """Compare two times on one clock (epoch seconds): late only when beyond doubt, and never clamped silently."""
     lag = round(arrived - completed, 1)
     if lag < -error_s:
         return Lag(lag, error_s, "skew")

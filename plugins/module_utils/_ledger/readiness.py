@@ -78,7 +78,8 @@ def keep_ledger(
         if index in matching.ambiguous_sources:
             verdict = "ambiguous"
         else:
-            verdict = _lone_source(point, newest.get(point.resource), now, window_s(point.resource) + skew.uncertainty())
+            due_s = window_s(point.resource) + skew.uncertainty()
+            verdict = _lone_source(point, newest.get(point.resource), now, due_s)
             if verdict in ("missing", "overdue") and id(point) in hidden:
                 verdict = "unknown"
         entries.append(Entry(point.resource, verdict, source=point, time=epoch(point.point_in_time)))
