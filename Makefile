@@ -51,10 +51,10 @@ typing: tree
 	$(IN_COPY) MYPYPATH=$(TREE) mypy --config-file mypy.ini -p ansible_collections.sre.backup_sync.plugins
 
 integration: tree prometheus
-	$(IN_COPY) python -m pytest tests/integration -n 2 -q -p no:cacheprovider
+	$(IN_COPY) python -m pytest tests/integration -n 2 --dist loadgroup -q -p no:cacheprovider
 
 bench: tree prometheus
-	@$(IN_COPY) python tests/bench/bench.py $(CURDIR)/build/bench.json
+	@$(IN_COPY) python tests/bench/bench_cluster.py --output $(CURDIR)/build/bench.json
 
 # The tests use the real one, and none is skipped because it is missing.
 prometheus: setup

@@ -37,4 +37,21 @@ def cluster_settings(variables: dict[str, t.Any]) -> dict[str, t.Any]:
             settings[setting] = duration_parameter(given, variable, most=days * 86400.0)
         except BadParameter as exc:
             problems.append(str(exc))
+    problems += _rule_problems(variables.get("cluster_sync_rule_files") or [])
     return {"problems": problems, "settings": settings}
+
+
+def _rule_problems(paths: list[str]) -> list[str]:
+    """What is wrong with the user's rule files."""
+    if not paths:
+        return []
+    # Only who brings rules pays for the engine here.
+    from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import RuleError, load_rules
+
+    problems = []
+    for path in paths:
+        try:
+            load_rules(path)
+        except RuleError as exc:
+            problems.append(f"cluster_sync_rule_files: {exc}")
+    return problems

@@ -21,7 +21,7 @@ def folder_name(target: str) -> str:
     A name that has to be changed for that carries a digest of what it was.
     """
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", target).strip("-.")[:_LONGEST_NAME]
-    if safe == target:
+    if safe and safe == target:
         return safe
     return f"{safe or 'target'}-{hashlib.sha256(target.encode('utf-8', 'replace')).hexdigest()[:8]}"
 
@@ -36,7 +36,8 @@ def write_files(folder: str, files: dict[str, str]) -> None:
     for name, content in files.items():
         handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)  # mkstemp makes it 0600
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            # a lone surrogate, from bytes that were no UTF-8, becomes an escape, which JSON reads as the same character
+            with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())

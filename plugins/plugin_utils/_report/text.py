@@ -22,7 +22,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidenc
 
 LINES = 40
 WIDTH = 100
-_LABEL = 10
+_LABEL = 12
 
 Json = t.Dict[str, t.Any]
 
@@ -108,38 +108,52 @@ def _status(diagnosis: Json) -> list[str]:
 
 def _cause(diagnosis: Json, room: _Room) -> list[str]:
     cause = _dict(diagnosis, "root_cause")
-    if not cause:
-        text = "none found" if diagnosis.get("status") != "healthy" else "none: nothing is wrong"
-        lines = _entry("CAUSE", text, most=1)
+    if cause:
+        lines = _entry("CAUSE", cause.get("title") or cause.get("cause"), most=1)
+        lines += _entry("", cause.get("explanation") or "", most=room.explanation) if cause.get("explanation") else []
+        lines += _entry("CONFIDENCE", _confidence(cause) + _chain(cause), most=2)
     else:
-        text = f"{cause.get('title') or cause.get('cause')} [{_confidence(cause)}]"
-        lines = _entry("CAUSE", text, most=2)
-        if cause.get("explanation"):
-            lines += _entry("", cause["explanation"], most=room.explanation)
+        lines = _entry("CAUSE", "none" if diagnosis.get("status") == "healthy" else "none found", most=1)
     runner_up = _dict(diagnosis, "runner_up")
     if runner_up:
-        text = f"{runner_up.get('title') or runner_up.get('cause')} [{_confidence(runner_up)}]"
+        text = f"{runner_up.get('title') or runner_up.get('cause')} ({_confidence(runner_up)})"
         lines += _entry("OR", text, most=1)
-    settle_by = diagnosis.get("settle_by") or cause.get("settle_by")
-    if settle_by:
-        lines += _entry("DECIDE BY", _plain_text(settle_by), most=room.step_lines)
+    if diagnosis.get("settle_by"):
+        lines += _entry("DECIDE BY", diagnosis["settle_by"], most=room.step_lines)
     return lines
 
 
 def _confidence(cause: Json) -> str:
     """`confirmed, score 0.93`"""
-    words = str(cause.get("confidence") or "confidence unknown")
+    words = str(cause.get("confidence") or "unknown")
     score = cause.get("score")
     return f"{words}, score {score:g}" if isinstance(score, (int, float)) else words
 
 
+def _chain(cause: Json) -> str:
+    """Where on the way of a backup the evidence ends: what is proven, and the first broken link."""
+    links: dict[str, list[str]] = {"proven": [], "broken": []}
+    for hop in _list(cause, "chain"):
+        links.setdefault(str(hop.get("state")), []).append(str(hop.get("link")).replace("_", " "))
+    if not links["broken"]:
+        return ""
+    text = f"; broken at: {links['broken'][0]}"
+    return text + (f"; proven up to: {links['proven'][-1]}" if links["proven"] else "")
+
+
 def _scope(diagnosis: Json) -> list[str]:
+    """`systemic: 5 of 5 resources fail; shared endpoint: s3.example.com`"""
     scope = _dict(diagnosis, "scope")
-    verdict = str(scope.get("verdict") or "unknown")
-    if verdict == "none" or not scope:
+    if not scope or scope.get("verdict") == "none":
         return []
-    why = scope.get("explanation")
-    return _entry("SCOPE", f"{verdict}: {why}" if why else verdict, most=2)
+    parts = []
+    spread = _dict(scope, "spread")
+    if spread.get("resources"):
+        parts.append(f"{spread.get('resources_failing')} of {spread['resources']} resources fail")
+    # the cause that they share stands above
+    parts += [f"shared {name}: {value}" for name, value in sorted(_dict(scope, "shared").items()) if name != "cause"]
+    verdict = str(scope.get("verdict") or "unknown")
+    return _entry("SCOPE", f"{verdict}: {'; '.join(parts)}" if parts else verdict, most=2)
 
 
 def _readiness(diagnosis: Json, room: _Room) -> list[str]:
@@ -150,12 +164,14 @@ def _readiness(diagnosis: Json, room: _Room) -> list[str]:
         text += f", worst exposure {human(worst)}"
     if rpo is not None:
         text += f" (RPO {human(rpo)})"
-    lines = _entry("DR", text, most=1)
-    rows = [row for row in _list(readiness, "resources") if row.get("verdict") not in ("ready", "current")]
+    if readiness.get("reason"):
+        text += f": {readiness['reason']}"
+    lines = _entry("DR", text, most=2)
+    rows = [row for row in _list(readiness, "resources") if row.get("verdict") != "ready"]
     for row in rows[: room.resources]:
         lines += _entry("", _resource(row), most=1)
     if len(rows) > room.resources:
-        lines += _entry("", f"and {len(rows) - room.resources} more not ready")
+        lines += _entry("", f"and {len(rows) - room.resources} more")
     return lines
 
 
@@ -192,20 +208,21 @@ def _evidence(diagnosis: Json, room: _Room) -> list[str]:
 
 
 def _notes(diagnosis: Json, room: _Room) -> list[str]:
-    """Contradictions, and other findings that fired."""
+    """Contradictions, and the warnings among the findings that the cause does not explain."""
     lines: list[str] = []
     for row in _list(diagnosis, "contradictions")[: room.notes]:
-        text = row.get("explanation") or row.get("title") or row.get("text") or _plain_text(row)
-        lines += _entry("BUT", text, most=2)
-    cause = _dict(diagnosis, "root_cause").get("cause")
-    others = [
-        finding
+        signals = row.get("signals")
+        text = " ".join(str(signal) for signal in signals) if isinstance(signals, list) else ""
+        lines += _entry("BUT", f"{text} Believe {row.get('believe')}: {row.get('reason')}", most=room.notes + 1)
+    told = _dict(diagnosis, "root_cause").get("title")
+    titles = [
+        str(finding.get("title") or finding.get("rule"))
         for finding in _list(diagnosis, "findings")
-        if finding.get("state") == "fired" and not (cause and finding.get("cause") == cause)
+        if finding.get("state") == "fired" and finding.get("severity") != "info"
     ]
-    titles = list(dict.fromkeys(str(finding.get("title") or finding.get("rule")) for finding in others))
-    if titles:
-        lines += _entry("ALSO", "; ".join(titles), most=room.notes)
+    others = [title for title in dict.fromkeys(titles) if title != told]
+    if others:
+        lines += _entry("ALSO", "; ".join(others), most=room.notes)
     return lines
 
 
@@ -234,16 +251,17 @@ def _command(command: t.Any, most: int) -> list[str]:
 
 
 def _gaps(diagnosis: Json, room: _Room) -> list[str]:
-    gaps = _list(diagnosis, "gaps")
+    """What could not be read, and how to close it: the same remedy is told once."""
+    by_remedy: dict[str, list[str]] = {}
+    for gap in _list(diagnosis, "gaps"):
+        what = f"{gap.get('step')} ({str(gap.get('outcome') or 'unknown').replace('_', ' ')})"
+        by_remedy.setdefault(str(gap.get("close") or gap.get("effect") or ""), []).append(what)
     lines: list[str] = []
-    for gap in gaps[: room.gaps]:
-        close = gap.get("close") or gap.get("how_to_close") or gap.get("effect")
-        text = f"{gap.get('step')}: {str(gap.get('outcome') or 'unknown').replace('_', ' ')}"
-        if close:
-            text += f"; {_plain_text(close)}"
-        lines += _entry("GAPS" if not lines else "", text, most=1 if room.gaps < 4 else 2)
-    if len(gaps) > room.gaps:
-        lines += _entry("", f"and {len(gaps) - room.gaps} more")
+    for remedy, steps in list(by_remedy.items())[: room.gaps]:
+        text = ", ".join(dict.fromkeys(steps)) + (f": {remedy}" if remedy else "")
+        lines += _entry("GAPS" if not lines else "", text, most=room.step_lines)
+    if len(by_remedy) > room.gaps:
+        lines += _entry("", f"and {len(by_remedy) - room.gaps} more")
     return lines
 
 

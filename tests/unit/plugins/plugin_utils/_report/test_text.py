@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.text import LINES, WIDTH, report_lines
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+FAILING = {
+    "schema": "sre.backup_sync/diagnosis/v1",
+    "target": {"kind": "cluster", "name": "prod", "source": "eu-west", "destination": "eu-dr", "namespace": "backup"},
+    "status": "failing",
+    "alert": {"name": "CrossClusterBackupSyncFailed", "verdict": "true_positive"},
+    "root_cause": {
+        "cause": "dns",
+        "title": "DNS does not resolve the endpoint's name",
+        "confidence": "confirmed",
+        "score": 0.93,
+        "explanation": "The mover asks for an address and gets none.",
+        "chain": [
+            {"link": "source_backup", "state": "proven"},
+            {"link": "mover_ran", "state": "proven"},
+            {"link": "transfer", "state": "broken"},
+            {"link": "store", "state": "unknown"},
+        ],
+        "evidence": [
+            {"step": "logs", "path": "lines[0]", "value": "lookup s3: no such host", "at": "2026-11-20T20:31:07Z"},
+            {"step": "jobs", "path": "summary.resources_failing", "value": 4, "at": None},
+        ],
+    },
+    "runner_up": None,
+    "settle_by": None,
+    "scope": {
+        "verdict": "systemic",
+        "spread": {"resources_failing": 4, "resources": 5},
+        "shared": {"endpoint": "s3.example.com", "cause": "dns"},
+    },
+    "dr_readiness": {
+        "verdict": "not_ready",
+        "rpo_s": 86400,
+        "worst_exposure_s": 111960,
+        "reason": None,
+        "resources": [
+            {"resource": "pvc-db", "verdict": "not_ready", "exposure_s": 111960},
+            {"resource": "pvc-web", "verdict": "ready", "exposure_s": 60},
+        ],
+    },
+    "findings": [
+        {"state": "fired", "severity": "warning", "title": "The rules drifted", "evidence": []},
+        {"state": "fired", "severity": "info", "title": "Only told on request", "evidence": []},
+        {"state": "clear", "severity": "error", "title": "Not so", "evidence": []},
+    ],
+    "contradictions": [{"signals": ["The metric is green.", "A copy failed."], "believe": "jobs", "reason": "It is stale."}],
+    "gaps": [
+        {"step": "metrics", "outcome": "not_configured", "close": "Give prometheus_url.", "effect": "no rate"},
+        {"step": "events", "outcome": "forbidden", "close": None, "effect": "no events"},
+    ],
+    "next_steps": [
+        {"text": "Look at the resolver.", "command": "kubectl -n kube-system get pods"},
+        {"text": "Check the spelling."},
+    ],
+}
+
+SCREEN = """\
+prod | eu-west -> eu-dr | namespace backup
+==========================================
+STATUS      FAILING
+ALERT       CrossClusterBackupSyncFailed: true positive
+CAUSE       DNS does not resolve the endpoint's name
+            The mover asks for an address and gets none.
+CONFIDENCE  confirmed, score 0.93; broken at: transfer; proven up to: mover ran
+SCOPE       systemic: 4 of 5 resources fail; shared endpoint: s3.example.com
+DR          NOT READY, worst exposure 31 h 6 min (RPO 24 h)
+            pvc-db: not ready, exposure 31 h 6 min
+
+EVIDENCE    logs lines[0]: lookup s3: no such host @ 11-20 20:31:07Z
+            jobs summary.resources_failing: 4
+
+BUT         The metric is green. A copy failed. Believe jobs: It is stale.
+ALSO        The rules drifted
+
+NEXT        1. Look at the resolver.
+               $ kubectl -n kube-system get pods
+            2. Check the spelling.
+
+GAPS        metrics (not configured): Give prometheus_url.
+            events (forbidden): no events
+
+REPORT      /reports/prod
+"""
+
+
+def test_the_screen():
+    assert "\n".join(report_lines(FAILING, where="/reports/prod")) + "\n" == SCREEN
+
+
+def test_healthy_needs_few_lines():
+    diagnosis = {
+        "target": {"name": "prod"},
+        "status": "healthy",
+        "dr_readiness": {"verdict": "ready", "rpo_s": 86400, "worst_exposure_s": 3600, "resources": []},
+    }
+    assert report_lines(diagnosis) == [
+        "prod",
+        "====",
+        "STATUS      HEALTHY",
+        "CAUSE       none",
+        "DR          READY, worst exposure 60 min (RPO 24 h)",
+    ]
+
+
+def test_without_a_cause_the_fired_findings_give_the_evidence():
+    finding = {
+        "state": "fired",
+        "severity": "warning",
+        "title": "Events speak",
+        "evidence": [{"step": "events", "path": "events[0]", "value": "BackupCopyFailed", "at": None}],
+    }
+    diagnosis = {"status": "inconclusive", "root_cause": None, "findings": [finding], "settle_by": "Read the logs."}
+    lines = report_lines(diagnosis)
+    assert "CAUSE       none found" in lines
+    assert "DECIDE BY   Read the logs." in lines
+    assert "EVIDENCE    events events[0]: BackupCopyFailed" in lines
+
+
+def test_a_terminal_is_not_at_the_mercy_of_a_log_line():
+    evil = dict(FAILING["root_cause"], evidence=[{"step": "logs", "path": "x", "value": "a\x1b[2Jb\r\nc\u202ed", "at": None}])
+    text = "\n".join(report_lines(dict(FAILING, root_cause=evil)))
+    assert "a [2Jb c d" in text
+    assert all(char.isprintable() or char == "\n" for char in text)
+
+
+def _words(command):
+    """The arguments as a shell takes them."""
+    script = f"show() {{ printf '%s|' \"$@\"; }}; show {command}"
+    return subprocess.run(["sh", "-c", script], check=True, capture_output=True, text=True).stdout.split("|")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "kubectl --context a-rather-long-context-name -n backup get jobs -l app=backup-sync -o wide --sort-by=.status.startTime",
+        "kubectl -n backup patch cronjob copy-pvc-db --type merge -p '{\"spec\": {\"suspend\": false}}' --dry-run=server -o yaml",
+    ],
+)
+def test_a_long_command_can_be_copied(command):
+    lines = report_lines(dict(FAILING, next_steps=[{"text": "Do.", "command": command}]))
+    start = next(index for index, line in enumerate(lines) if line.strip().startswith("$ "))
+    shown = [lines[start].split("$ ", 1)[1]]
+    while shown[-1].endswith("\\"):
+        start += 1
+        shown.append(lines[start])
+    assert len(shown) > 1
+    assert max(len(line) for line in lines) <= WIDTH
+    assert _words("\n".join(shown)) == _words(command)
+
+
+def test_a_policy_too_long_for_the_screen_is_named():
+    policy = "\n".join(f"line {number}" for number in range(30))
+    lines = report_lines(dict(FAILING, next_steps=[{"text": "Apply.", "command": policy}]))
+    assert any("the text to use has 30 lines" in line for line in lines)
+
+
+_TEXT = st.text(max_size=400)
+_VALUE = st.one_of(st.none(), st.integers(), _TEXT, st.lists(_TEXT, max_size=3), st.dictionaries(_TEXT, _TEXT, max_size=3))
+
+
+def _mappings(*names: str) -> st.SearchStrategy:
+    return st.lists(st.one_of(_VALUE, st.fixed_dictionaries({}, optional=dict.fromkeys(names, _VALUE))), max_size=12)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {"status": _VALUE, "root_cause": st.fixed_dictionaries({"title": _TEXT, "explanation": _VALUE, "score": _VALUE})},
+        optional={
+            "target": st.one_of(_VALUE, st.fixed_dictionaries({"name": _VALUE, "namespace": _VALUE})),
+            "alert": st.one_of(_VALUE, st.fixed_dictionaries({"name": _VALUE})),
+            "settle_by": _VALUE,
+            "scope": _VALUE,
+            "findings": _mappings("state", "title", "severity", "evidence"),
+            "contradictions": _mappings("signals", "believe", "reason"),
+            "gaps": _mappings("step", "outcome", "close", "effect"),
+            "next_steps": _mappings("text"),
+        },
+    )
+)
+def test_it_always_fits_the_screen(diagnosis):
+    lines = report_lines(diagnosis, where="/reports")
+    assert len(lines) <= LINES
+    assert max(len(line) for line in lines) <= WIDTH
+    assert lines[-1] == "REPORT      /reports"
