@@ -126,8 +126,8 @@ def openmetrics(spec: dict[str, Any], now: float) -> str:
             inside = ",".join(f"{name}={json.dumps(str(text))}" for name, text in sorted(labels.items()))
             lines = families.setdefault(metric, [])
             lines += [f"{metric}{{{inside}}} {_number(value)} {at:.3f}" for at, value in points]
-    text = "".join(f"# TYPE {metric} unknown\n" + "".join(f"{row}\n" for row in rows) for metric, rows in families.items())
-    return text + "# EOF\n"
+    blocks = ["\n".join([f"# TYPE {metric} unknown", *rows]) for metric, rows in families.items()]
+    return "\n".join([*blocks, "# EOF", ""])
 
 
 def _samples(entry: dict[str, Any], now: float, step_s: float) -> list[tuple[float, float]]:

@@ -132,9 +132,11 @@ class Registry:
 
     custom: tuple[ResourceType, ...] = CUSTOM_TYPES
     _index: dict[tuple[str, str, str], ResourceType] = field(init=False, repr=False)
+    _by_kind: dict[tuple[str, str], ResourceType] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._index = {(kind.group, kind.version, kind.plural): kind for kind in self}
+        self._by_kind = {(kind.api_version, kind.kind): kind for kind in reversed(list(self))}
         self.builtin_groups = {kind.group for kind in builtin_types()}
 
     def __iter__(self) -> Iterator[ResourceType]:
@@ -147,10 +149,10 @@ class Registry:
 
     def of_object(self, body: dict[str, Any]) -> ResourceType:
         """Return the type of a whole object by its apiVersion and kind."""
-        for kind in self:
-            if kind.kind == body.get("kind") and kind.api_version == body.get("apiVersion"):
-                return kind
-        raise ValueError(f"no resource type is declared for {body.get('apiVersion')} {body.get('kind')}")
+        kind = self._by_kind.get((body.get("apiVersion", ""), body.get("kind", "")))
+        if kind is None:
+            raise ValueError(f"no resource type is declared for {body.get('apiVersion')} {body.get('kind')}")
+        return kind
 
     def versions(self, group: str) -> list[str]:
         """Return the versions of a group, preferred first."""
