@@ -158,6 +158,9 @@ class Catalogue:
 # --- patterns ---------------------------------------------------------------------------------------------------------
 
 
+_ESCAPE = re.compile(r"\d{1,3}|x..|u....|U.{8}|.", re.DOTALL)  # what can follow a backslash
+
+
 @functools.lru_cache(maxsize=None)
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
@@ -189,20 +192,14 @@ class _PatternReader:
         run = ""
         while self.pos < len(self.pattern) and self.pattern[self.pos] not in "|)":
             literal, group = self._element()
-            is_group = self.pattern[self.pos - 1] == ")" and literal is None
-            least = self._quantifier(is_group)
-            if literal == "":  # has no width: \b, ^, a look-around
-                continue
-            if literal is not None and least == 1:
+            once = self._stands_once(is_group=literal is None and self.pattern[self.pos - 1] == ")")
+            if literal is not None and once:
                 run += literal
                 continue
-            if run:
-                found.append(frozenset({run}))
+            found.extend([frozenset({run})] if run else [])
+            found.extend([group] if group and once else [])
             run = ""
-            if group and least:
-                found.append(group)
-        if run:
-            found.append(frozenset({run}))
+        found.extend([frozenset({run})] if run else [])
         return max(found, key=lambda literals: min(map(len, literals)), default=None)
 
     def _element(self) -> tuple[str | None, frozenset[str] | None]:
@@ -210,11 +207,11 @@ class _PatternReader:
         char = self.pattern[self.pos]
         self.pos += 1
         if char == "\\":
-            self.pos += 1
-            escaped = self.pattern[self.pos - 1 : self.pos]
-            if escaped in "bBAZ":
+            escape = t.cast("re.Match[str]", _ESCAPE.match(self.pattern, self.pos)).group()
+            self.pos += len(escape)
+            if escape in "bBAZ":
                 return "", None
-            return (None if escaped.isalnum() else escaped), None
+            return (None if escape[0].isalnum() else escape), None
         if char == "[":
             end = re.compile(r"\^?\]?(?:[^\]\\]|\\.)*\]").match(self.pattern, self.pos)
             self.pos = end.end() if end else len(self.pattern)
@@ -226,25 +223,27 @@ class _PatternReader:
         return (None if char == "." else char), None
 
     def _group(self) -> tuple[str | None, frozenset[str] | None]:
-        opening = re.compile(r"\?(?:<?[=!]|[^:)]{0,40}:|P<\w+>|[a-z]+(?=\)))").match(self.pattern, self.pos)
+        opening = re.compile(r"\?(?::|<?[=!]|P<\w+>|i(?=\)))").match(self.pattern, self.pos)
+        if opening is None and self.pattern[self.pos] == "?":
+            raise ValueError("of the groups that start with (? only (?: (?= (?! (?<= (?<! (?P<name> and (?i) are known")
         self.pos = opening.end() if opening else self.pos
         inner = self._alternatives()
         self.pos += 1
         look_around = opening is not None and opening.group()[-1] in "=!"
         return ("", None) if look_around else (None, inner)
 
-    def _quantifier(self, is_group: bool) -> int:
-        """Read what follows an element and return the least number of times it stands there."""
-        match = re.compile(r"[*+?]|\{(\d*)(,?)(\d*)\}").match(self.pattern, self.pos)
+    def _stands_once(self, is_group: bool) -> bool:
+        """Read the quantifier after an element, if there is one. True if the element stands there exactly once."""
+        match = re.compile(r"([*+?]|\{\d*(,?)(\d*)\})[?+]?").match(self.pattern, self.pos)
         if not match:
-            return 1
+            return True
         self.pos = match.end()
-        text = match.group()
+        text = match.group(1)
         if text in "*+" or (match.group(2) and not match.group(3)):
             raise ValueError(f"{text!r} repeats without bound; write for example {{0,200}}")
         if is_group and text != "?":
             raise ValueError("a repeated group can make matching slow; only ? may follow a group")
-        return 0 if text == "?" else int(match.group(1) or 0)
+        return False
 
 
 @functools.lru_cache(maxsize=None)
@@ -253,12 +252,11 @@ def required_literals(pattern: str) -> frozenset[str] | None:
 
     Raises ValueError if the pattern is no regex or could take more than linear time.
     """
-    found = _PatternReader(pattern).literals()
     try:
         _compiled(pattern)
     except re.error as error:
         raise ValueError(f"not a regular expression: {error}") from error
-    return found
+    return _PatternReader(pattern).literals()
 
 
 # --- catalogue --------------------------------------------------------------------------------------------------------

@@ -181,20 +181,19 @@ class Classifier:
         if where not in REASON_LISTS:
             raise ValueError(f"where is {where!r}; it must be one of: {', '.join(REASON_LISTS)}")
         base = "final" if where in FINAL_PLACES else "error"
-        by_reason = self._of_entry(self._reasons[where].get(reason or ""), base, reason)
+        entry = self._reasons[where].get(reason or "")
+        by_reason = self._of_entry(entry, base, reason)
         by_text = self._text_verdict(text, base) if text else UNKNOWN
         by_code = self._of_entry(self._exit_entry(exit_code, tool), "final", f"exit code {exit_code}")
-        entry = self._reasons[where].get(reason or "")
         if entry is not None and not entry.text_decides and not entry.symptom:
             return _with_others(by_reason, () if entry.benign else (by_text, by_code))
+        if by_text.kind == "benign" and by_reason.kind != "symptom":
+            by_reason = UNKNOWN  # the text decides, and says that nothing is wrong
         told = (by_code, by_text) if by_text.kind == "retry" else (by_text, by_code)
         order = (*told, by_reason)
-        if by_text.kind == "benign" and not by_code.is_cause:
-            return by_text if entry is None or entry.symptom else _with_others(by_reason, ())
-        for accepts in (_is_cause, _has_cause, _is_known):
-            for verdict in order:
-                if accepts(verdict):
-                    return _with_others(verdict, order)
+        for accepts in (_is_cause, _has_cause, _has_alternatives, _is_known):
+            for verdict in filter(accepts, order):
+                return _with_others(verdict, order)
         return UNKNOWN
 
     def tool_of(self, *texts: str | None) -> str | None:
@@ -324,6 +323,10 @@ def _is_cause(verdict: Verdict) -> bool:
 
 def _has_cause(verdict: Verdict) -> bool:
     return verdict.cause is not None
+
+
+def _has_alternatives(verdict: Verdict) -> bool:
+    return bool(verdict.alternatives)
 
 
 def _is_known(verdict: Verdict) -> bool:

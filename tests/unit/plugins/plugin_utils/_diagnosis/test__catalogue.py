@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The catalogue of causes and signatures: what is shipped, what a user adds, and what is refused."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import _catalogue
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import (
+    CatalogueError,
+    Signature,
+    load_catalogue,
+    required_literals,
+)
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import (
+    Classifier,
+    default_classifier,
+)
+
+CATALOGUE = load_catalogue()
+LOG_PATTERNS = CATALOGUE.lists["log_patterns"]
+ALL_PATTERNS = sorted({entry.pattern for entries in CATALOGUE.lists.values() for entry in entries if entry.pattern})
+
+
+def test_every_pattern_can_be_prefiltered() -> None:
+    """A pattern without a literal is tried on every line; one list may not fill up with those."""
+    assert [entry.id for entry in LOG_PATTERNS if required_literals(entry.pattern) is None] == []
+
+
+@pytest.mark.parametrize("entry", LOG_PATTERNS, ids=lambda entry: entry.id)
+def test_prefilter_lets_every_sample_pass(entry: Signature) -> None:
+    literals = required_literals(entry.pattern)
+    assert literals and any(literal in entry.sample for literal in literals if entry.sample)
+
+
+def test_every_cause_a_message_can_have_is_declared_with_next_steps() -> None:
+    assert all(cause.next_steps for cause in CATALOGUE.causes.values())
+    assert all(cause.symptom == (cause.runbook_class == "symptom") for cause in CATALOGUE.causes.values())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "literals"),
+    [
+        ("no such host", {"no such host"}),
+        (r"\bno such\b host$", {"no such host"}),
+        ("ab|cd(?:ef|gh)ij", {"ab", "cd"}),
+        ("x(?:abc|def)y", {"abc", "def"}),
+        ("colou?r code", {"r code"}),
+        ("(?:abc)?de", {"de"}),
+        ("[Ee]xceeded quota", {"xceeded quota"}),
+        (r"a\.b\(c", {"a.b(c"}),
+        ("ab{1,2}cd", {"cd"}),
+        ("ab{0,3}?cd", {"cd"}),
+        (r"\x41bc", {"bc"}),
+        ("(?<!code = )Dead(?!line)", {"Dead"}),
+        ("(?i)abc", None),
+        ("abc|d", None),
+        (r"\d{1,3}", None),
+    ],
+)
+def test_required_literals(pattern: str, literals: set[str] | None) -> None:
+    assert required_literals(pattern) == literals
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+@pytest.mark.parametrize("pattern", ALL_PATTERNS)
+def test_every_match_contains_a_required_literal(pattern: str, data: st.DataObject) -> None:
+    literals = required_literals(pattern)
+    if literals is not None:
+        text = data.draw(st.from_regex(pattern))
+        assert not re.search(pattern, text) or any(literal in text for literal in literals)
+
+
+def test_file_that_is_no_yaml_is_named(tmp_path, monkeypatch) -> None:
+    (tmp_path / "causes.yml").write_text("causes: [", encoding="utf-8")
+    monkeypatch.setattr(_catalogue, "CATALOGUE_DIR", tmp_path)
+    with pytest.raises(CatalogueError, match="causes.yml: entry -: -: not YAML"):
+        _catalogue._read_yaml("causes.yml")
+
+
+# --- entries of the user ----------------------------------------------------------------------------------------------
+
+
+def test_user_adds_a_signature_and_a_cause() -> None:
+    cause = {
+        "id": "tape_jam",
+        "title": "Tape is stuck",
+        "runbook_class": "platform",
+        "kind": "neither",
+        "link": "store",
+        "explanation": "The robot dropped it.",
+        "next_steps": [{"text": "Call the operator of {destination}."}],
+    }
+    entry = {"id": "U1", "pattern": ["TAPE-\\d{4}E", "tape jam"], "cause": "tape_jam", "fix": "Call the operator."}
+    classifier = Classifier({"causes": [cause], "log_patterns": [entry]})
+    assert classifier.classify("TAPE-0042E drive 3").cause == "tape_jam"
+    assert default_classifier().classify("TAPE-0042E drive 3").cause is None
+
+
+def test_user_changes_one_key_of_a_shipped_entry() -> None:
+    classifier = Classifier({"log_patterns": [{"id": "S2", "fix": "Call storage."}]})
+    verdict = classifier.classify("no space left on device")
+    assert (verdict.fix, verdict.cause) == ("Call storage.", "storage_capacity")
+
+
+VALID = {"id": "U1", "pattern": "boom", "fix": "x", "cause": "quota"}
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ({"patterns": []}, "user entries: entry patterns: -: unknown list"),
+        ({"log_patterns": {}}, "user entries: entry log_patterns: -: must be a list"),
+        ({"log_patterns": [{"pattern": "x"}]}, r"user entries: entry log_patterns\[0\]: id: every entry"),
+        ({"log_patterns": [{"id": "U1", "pattern": "x", "cause": "quota"}]}, "entry U1: fix: is missing"),
+        ({"log_patterns": [{**VALID, "colour": 1}]}, "entry U1: colour: unknown key"),
+        ({"log_patterns": [{**VALID, "cause": "gremlins"}]}, "entry U1: cause: 'gremlins' is not in causes.yml"),
+        ({"log_patterns": [{"id": "U1", "pattern": "x", "fix": "x"}]}, "entry U1: cause: is missing"),
+        ({"log_patterns": [{**VALID, "pattern": "bo(om"}]}, "entry U1: pattern: not a regular expression"),
+        ({"log_patterns": [{**VALID, "pattern": "a.*b"}]}, r"entry U1: pattern: '\*' repeats without bound"),
+        ({"log_patterns": [{**VALID, "pattern": "a{2,}b"}]}, r"entry U1: pattern: '\{2,\}' repeats without bound"),
+        ({"log_patterns": [{**VALID, "pattern": "(ab){2}"}]}, "entry U1: pattern: a repeated group"),
+        ({"log_patterns": [{**VALID, "pattern": "(?P=x)"}]}, "entry U1: pattern: not a regular expression"),
+        ({"log_patterns": [{**VALID, "pattern": "(?#x)ab"}]}, "entry U1: pattern: of the groups that start"),
+        ({"log_patterns": [{**VALID, "pattern": []}]}, "entry U1: pattern: must be a regular expression"),
+        ({"log_patterns": [{**VALID, "weight": 3}]}, "entry U1: weight: must be a number from 0 to 1"),
+        ({"log_patterns": [{**VALID, "symptom": "yes"}]}, "entry U1: symptom: must be true or false"),
+        ({"log_patterns": [{**VALID, "beats": "I1"}]}, "entry U1: beats: must be a list"),
+        ({"log_patterns": [{**VALID, "beats": ["Nope"]}]}, "entry U1: beats: there is no entry 'Nope'"),
+        ({"final_patterns": [{"id": "S2", "pattern": "x y"}]}, "entry S2: id: used in"),
+        ({"benign_patterns": [{"id": "U2", "pattern": "x y", "scope": "page"}]}, "entry U2: scope: must be line"),
+        ({"causes": [{"id": "oom", "kind": "gremlin"}]}, "user entries: entry oom: kind: 'gremlin' is none of"),
+        ({"causes": [{"id": "oom", "next_steps": [{"text": "{nose}"}]}]}, "entry oom: next_steps: placeholder 'nose'"),
+        ({"causes": [{"id": "oom", "next_steps": [{"txt": "x"}]}]}, "entry oom: next_steps: each step has a text"),
+    ],
+)
+def test_wrong_entry_is_refused_by_name(extra: dict, message: str) -> None:
+    with pytest.raises(CatalogueError, match=message):
+        Classifier(extra)
