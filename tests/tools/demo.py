@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Show what the collection does: start the lab for a broken and for a healthy pair, and run the playbook on each.
+
+The reports stay in the folder that is given. The exit status says whether both diagnoses are what their scenarios state.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import typing as t
+
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "integration"))
+
+import harness  # noqa: E402  pylint: disable=wrong-import-position
+
+SCENARIOS = ("dns-failure", "healthy")
+
+
+def main() -> int:
+    """Run the scenarios one after the other."""
+    folder = pathlib.Path(sys.argv[1]).resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    wrong: list[str] = []
+    for name in SCENARIOS:
+        wrong += _show(name, folder)
+    for sentence in wrong:
+        print(f"demo: {sentence}", file=sys.stderr)
+    print(f"\nThe reports are in {folder}.")
+    return 1 if wrong else 0
+
+
+def _show(name: str, folder: pathlib.Path) -> list[str]:
+    """Diagnose one scenario before the reader's eyes; what is not as the scenario states."""
+    path = next((ROOT / "tests" / "lab" / "scenarios").glob(f"{name}.y*ml"))
+    described = yaml.safe_load(path.read_text(encoding="utf-8"))
+    print(f"\n##### {name}: {described['title']} #####", flush=True)
+    with tempfile.TemporaryDirectory(prefix="backup-sync-demo-") as place:
+        with harness.lab(path, pathlib.Path(place) / "lab") as lab:
+            values = harness.variables(lab.info, described, folder)
+            values.update(cluster_sync_name=name)
+            command = ["ansible-playbook", "sre.backup_sync.cluster", "-e", f"@{_written(place, values)}"]
+            code = subprocess.run(command, check=False, env=_environment(pathlib.Path(place))).returncode
+    if code:
+        return [f"{name}: the playbook ended with {code}"]
+    return _unexpected(name, folder / name / "diagnosis.json", described["expect"])
+
+
+def _written(place: str, values: dict[str, t.Any]) -> pathlib.Path:
+    """The variables in a file, as a user would keep them."""
+    path = pathlib.Path(place) / "vars.yml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return path
+
+
+def _environment(place: pathlib.Path) -> dict[str, str]:
+    """That of the tests, but with the colours of whoever looks on."""
+    environment = harness.environment(place)
+    if sys.stdout.isatty():
+        del environment["ANSIBLE_NOCOLOR"]
+        environment["TERM"] = os.environ.get("TERM", "dumb")
+    return environment
+
+
+def _unexpected(name: str, report: pathlib.Path, expect: dict[str, t.Any]) -> list[str]:
+    diagnosis = yaml.safe_load(report.read_text(encoding="utf-8"))
+    seen = {
+        "status": diagnosis["status"],
+        "cause": (diagnosis["root_cause"] or {}).get("cause"),
+        "dr_readiness": diagnosis["dr_readiness"]["verdict"],
+    }
+    return [
+        f"{name}: {key} is {seen[key]}, the scenario states {expect[key]}"
+        for key in seen
+        if key in expect and seen[key] != expect[key]
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
