@@ -60,6 +60,11 @@ class PrometheusLab:
         """The port on 127.0.0.1."""
         return int(str(self.url).rsplit(":", 1)[1])
 
+    @property
+    def pids(self) -> list[int]:
+        """The processes that were started."""
+        return [self._process.pid] if self._process is not None else []
+
     def stop(self) -> None:
         """End what was started, by its own process id, and remove its files."""
         if self._front is not None:
@@ -83,10 +88,12 @@ class PrometheusLab:
         self.stop()
 
 
-def start(spec: dict[str, Any], now: float | None = None) -> PrometheusLab:
+def start(spec: dict[str, Any], folder: Path | None = None, now: float | None = None) -> PrometheusLab:
     """Start what the key `prometheus` of a scenario describes.
 
-    now: epoch seconds that the relative times of the series refer to. Raises PrometheusMissing, ValueError.
+    folder: where a folder for the samples is made and removed again, the system's own by default. now: epoch seconds
+    that the relative times of the series refer to; Prometheus itself always lives in the present. Raises
+    PrometheusMissing, ValueError.
     """
     unknown = set(spec) - _OPTIONS
     if unknown:
@@ -100,7 +107,7 @@ def start(spec: dict[str, Any], now: float | None = None) -> PrometheusLab:
     if spec.get("html") or spec.get("redirect"):
         return _serve(lab, _login_front(bool(spec.get("redirect"))))
     try:
-        _serve_past(lab, spec, time.time() if now is None else now)
+        _serve_past(lab, spec, folder, time.time() if now is None else now)
         if spec.get("basic"):
             lab.username, lab.password = USER, PASSWORD
         if spec.get("token") or spec.get("warnings"):
@@ -200,12 +207,14 @@ def _number(value: float) -> str:
 # --------------------------------------------------------------------------------------------------------- process
 
 
-def _serve_past(lab: PrometheusLab, spec: dict[str, Any], now: float) -> None:
+def _serve_past(lab: PrometheusLab, spec: dict[str, Any], parent: Path | None, now: float) -> None:
     """Write the past, start Prometheus on it and wait until it is ready."""
     programs = {name: shutil.which(name) for name in ("prometheus", "promtool")}
     if not all(programs.values()):
         raise PrometheusMissing("prometheus and promtool are not installed; on Debian: apt-get install prometheus")
-    lab._folder = tempfile.mkdtemp(prefix="backup-sync-prometheus-")
+    if parent is not None:
+        parent.mkdir(parents=True, exist_ok=True)
+    lab._folder = tempfile.mkdtemp(prefix="backup-sync-prometheus-", dir=parent)
     folder = Path(lab._folder)
     (folder / "samples.om").write_text(openmetrics(spec, now), encoding="utf-8")
     (folder / "prometheus.yml").write_text("global: {}\n", encoding="utf-8")

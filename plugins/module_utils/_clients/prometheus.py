@@ -5,7 +5,7 @@
 
 """The only file that knows how Prometheus is reached: by its own address, or through the API server's service proxy.
 
-Everything that speaks the Prometheus query API is a Prometheus here: Thanos, Mimir, VictoriaMetrics, OpenShift's querier.
+Everything that speaks the Prometheus query API is a Prometheus here: Thanos, Mimir, VictoriaMetrics.
 """
 
 from __future__ import annotations
@@ -368,7 +368,8 @@ def _refusal(address: str, status: int, headers: t.Any, body: bytes, document: J
 def _not_prometheus(address: str, status: int, headers: t.Any, body: bytes) -> ReadFailed:
     """A redirect, or a page with 200: a login in front of Prometheus, or another program."""
     target = str(headers.get("Location") or "").split("?")[0]
-    login = re.search(r"(?i)log-?in|sign-?in|oauth|sso|/auth|password", f"{target} {body[:20000].decode('utf-8', 'replace')}")
+    page = body[:20000].decode("utf-8", "replace")
+    login = re.search(r"(?i)\blog-?in\b|\bsign[ -]?in\b|oauth|\bsso\b|/auth|password", f"{target} {page}")
     where = f"redirects to {target}" if target else f"answers {headers.get('Content-Type') or 'something'} and not JSON"
     if login:
         return ReadFailed(
@@ -389,7 +390,7 @@ def _page_text(body: bytes) -> str:
 def _transport_failure(address: str, exc: BaseException) -> ReadFailed:
     """Nothing that HTTP could express came back."""
     cause = getattr(exc, "reason", None) or exc
-    text = re.sub(r"<[^>]* object at 0x[0-9a-f]+>:? ?|[A-Za-z]+Connection\([^)]*\): ?", "", str(cause))[:300]
+    text = re.sub(r"<[^>]* object at 0x[0-9a-f]+>:? ?|\w+Connection\([^)]*\): ?", "", str(cause))[:300]
     # NewConnectionError is a kind of ConnectTimeoutError in urllib3 2, and a refused connection is no time-out
     if isinstance(cause, (http_errors.TimeoutError, TimeoutError)) and not isinstance(
         cause, http_errors.NewConnectionError

@@ -65,6 +65,8 @@ def seconds(length_s: float) -> str:
 
 def inventory(names: list[str], matchers: str, window_s: float) -> str:
     """Which of the names have samples in the window: how many series each, and one series to see its labels."""
+    if not names:
+        return joined({"now": NOW})
     # of a histogram only the last bucket counts, so that 12 buckets do not read as 12 series
     everything = selector("", f"__name__=~{quoted('|'.join(names))}", 'le=~"([+]Inf)?"', matchers)
     seen = f"last_over_time({everything}[{seconds(window_s)}])"
@@ -187,7 +189,8 @@ def counter_facts(counters: Counters, threshold: float, most: int, bounded: bool
         if bounded:
             most_failed = _runs(counters.failed, counters.window_s, 0.0)
             key = f"sum by ({counters.by}) (({most_failed['more']} > 0) or {most_failed['born']})"
-            only = f" and topk({most}, {key})"
+            others = f"sum by ({counters.by}) (last_over_time({_range(counters.succeeded, counters.window_s)}))"
+            only = f" and topk({most}, {key} or {others} * 0)"
         for span in ("total", "last"):
             for kind, expr in _runs(counter, *spans[span]).items():
                 facts[f"row_{span}_{end}_{kind}"] = f"sum by ({counters.by}) ({expr})" + only
@@ -235,6 +238,8 @@ class Duration:
     mean: t.Callable[[float, float], str]  # (length_s, offset_s) -> by series
     overall: t.Callable[[float, float], str]  # the same over all series, one value
     samples: str
+    kind: str = "gauge"
+    metric: str = ""  # whose age is that of the duration
     high: str | None = None
     p95: str | None = None
 
@@ -250,6 +255,7 @@ def gauge_duration(series: str, window_s: float) -> Duration:
         mean=mean,
         overall=lambda length_s, offset_s: f"avg({mean(length_s, offset_s)} >= 0)",
         samples=f"count_over_time({over})",
+        metric=series.split("{")[0],
         high=f"max_over_time({over})",
         p95=f"max(quantile_over_time(0.95, {over}) >= 0)",
     )
@@ -272,7 +278,9 @@ def query_duration(query: str) -> Duration:
     )
 
 
-def summed_duration(total: str, counts: list[str], by: str, window_s: float, p95: str | None) -> Duration:
+def summed_duration(
+    kind: str, metric: str, total: str, counts: list[str], by: str, window_s: float, p95: str | None = None
+) -> Duration:
     """Histogram, summary or counter: seconds in all, divided by how many runs they are of."""
 
     def divided(by_clause: str, length_s: float, offset_s: float) -> str:
@@ -285,6 +293,8 @@ def summed_duration(total: str, counts: list[str], by: str, window_s: float, p95
         mean=lambda length_s, offset_s: divided(f" by ({by})", length_s, offset_s),
         overall=lambda length_s, offset_s: divided("", length_s, offset_s),
         samples=f"({samples})",
+        kind=kind,
+        metric=metric,
         p95=p95,
     )
 
@@ -297,6 +307,38 @@ def bucket_p95(buckets: str, window_s: float) -> str:
 def summary_p95(series_p95: str, window_s: float) -> str:
     """The worst 95th percentile that a summary says itself; quantiles cannot be averaged."""
     return f"max(max_over_time({_range(series_p95, window_s)}) >= 0)"
+
+
+def duration_shape(
+    found: dict[str, dict[str, str]], metric: str, counters: list[str], matchers: str, window_s: float
+) -> Duration | None:
+    """How the duration can be read: the names of the series tell histogram, summary, gauge and counter apart.
+
+    found: labels of one series of every metric that is there.
+    """
+    for name in (metric + base for base in DURATION_BASES):
+        total, count, ever = f"{name}_sum", f"{name}_count", f"{name}_total"
+        if total in found and count in found:
+            p95 = summary_p95(selector(name, matchers, 'quantile="0.95"'), window_s)
+            if f"{name}_bucket" in found:
+                p95 = bucket_p95(selector(f"{name}_bucket", matchers), window_s)
+            kind = "histogram" if f"{name}_bucket" in found else "summary"
+            counts, by = [selector(count, matchers)], labels_by([found[count]])
+            return summed_duration(kind, count, selector(total, matchers), counts, by, window_s, p95)
+        if name in found:
+            return gauge_duration(selector(name, matchers), window_s)
+        known = [counter for counter in counters if counter in found]
+        if ever in found and known:
+            counts = [selector(counter, matchers) for counter in known]
+            by = labels_by([found[each] for each in (ever, *known)])
+            return summed_duration("counter", ever, selector(ever, matchers), counts, by, window_s)
+    return None
+
+
+def labels_by(examples: list[dict[str, str]]) -> str:
+    """The labels that tell copy jobs apart in all of these series, for a by clause."""
+    names = [set(labels) for labels in examples]
+    return ", ".join(sorted(set.intersection(*names) - VOLATILE)) if names else ""
 
 
 def duration_facts(duration: Duration, window_s: float, baseline_s: float, most: int, bounded: bool) -> dict[str, str]:

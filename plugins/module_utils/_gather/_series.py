@@ -165,13 +165,13 @@ def counter_digest(facts: Facts, threshold: float) -> Success:
     for key in set(ended["total", "ok"]) | set(ended["total", "bad"]):
         avg = _share(ended["total", "ok"].get(key, 0), ended["total", "bad"].get(key, 0))
         last = _share(ended["last", "ok"].get(key, 0), ended["last", "bad"].get(key, 0))
-        rows[key] = {"success_avg": avg, "success_min": rounded(lows.get(key, avg), 6), "success_last": last}
+        rows[key] = {"success_avg": avg, "success_min": _least(lows.get(key), avg, last), "success_last": last}
     runs, newest, before = (_runs(facts, span) for span in ("total", "last", "previous"))
     below = sum(1 for row in rows.values() if (worst_rate(row) or 0) < threshold and worst_rate(row) is not None)
     figures = {
         "unit": "ratio",
         "avg": _share_of(runs),
-        "min": rounded(facts.one("min"), 6) if facts.rows("min") else _share_of(runs),
+        "min": _least(facts.one("min"), _share_of(runs), *(row["success_min"] for row in rows.values())),
         "last": _share_of(newest),
         "previous_avg": _share_of(before),
         "series": facts.count("series"),
@@ -204,6 +204,11 @@ def _runs(facts: Facts, span: str) -> dict[str, int] | None:
         return None
     succeeded, failed = (round(sum(value or 0 for value in counted[end])) for end in ("ok", "bad"))
     return {"succeeded": succeeded, "failed": failed}
+
+
+def _least(*values: float | None) -> float | None:
+    """The parts of the window stand on the clock's grid, so the newest hours may only be in `last`."""
+    return rounded(min((value for value in values if value is not None), default=None), 6)
 
 
 def _share(good: float, bad: float) -> float | None:
@@ -386,6 +391,6 @@ def merged(
 
 
 def badness(row: dict[str, t.Any]) -> tuple[t.Any, ...]:
-    """Sorts rows worst first: lowest success, then stale ones, then those that take longest against their usual time."""
+    """Sorts rows worst first: lowest success, then stale ones, then those that take longest against their usual."""
     worst = worst_rate(row)
     return (2.0 if worst is None else worst, not row["stale"], -(row.get("duration_ratio") or 0), str(row["resource"]))

@@ -125,11 +125,6 @@ class Reading:
         """The metric with the user's matchers."""
         return promql.selector(metric, self.plan.matchers, *more)
 
-    def labels_by(self, *metrics: str) -> str:
-        """The labels that tell copy jobs apart in all of these metrics, for a by clause."""
-        names = [set(self.found[metric][1]) for metric in metrics if metric in self.found]
-        return ", ".join(sorted(set.intersection(*names) - promql.VOLATILE)) if names else ""
-
 
 def gather(params: Params, clients: t.Any) -> Gathered:
     """Evidence `metrics`. Raises BadParameter."""
@@ -194,8 +189,7 @@ def _inventory(reading: Reading) -> None:
     plan = reading.plan
     names = plan.names()
     try:
-        question = promql.inventory(names, plan.matchers, plan.window_s) if names else promql.joined({"now": promql.NOW})
-        facts = reading.ask(question)
+        facts = reading.ask(promql.inventory(names, plan.matchers, plan.window_s))
     except QueryRefused as exc:
         if plan.matchers and names:
             raise BadParameter(
@@ -265,20 +259,19 @@ def _rate(reading: Reading, side: Side, facts: series.Facts, suffix: str) -> Non
     if scale is None:
         side.partial = True
         low, high = facts.one("min"), facts.one("max")
-        reading.denied.append(
-            _denied("success_rate", ReadFailed("error", f"The values run from {low:g} to {high:g}: that is no rate.",
-                    hint="Name the right metric in success_rate_metric, or give success_rate_query."))
-        )  # fmt: skip
+        failure = ReadFailed(
+            "error",
+            f"The values of the success rate run from {low:g} to {high:g}: that is no rate.",
+            hint="Name the right metric in success_rate_metric, set unit, or give success_rate_query.",
+        )
+        reading.denied.append(_denied("success_rate", failure))
 
 
 def _counter_pair(reading: Reading) -> promql.Counters:
     plan = reading.plan
-    return promql.Counters(
-        reading.series_of(plan.success_counter),
-        reading.series_of(plan.failure_counter),
-        reading.labels_by(plan.success_counter, plan.failure_counter),
-        plan.window_s,
-    )
+    pair = (plan.success_counter, plan.failure_counter)
+    by = promql.labels_by([reading.found[name][1] for name in pair if name in reading.found])
+    return promql.Counters(reading.series_of(pair[0]), reading.series_of(pair[1]), by, plan.window_s)
 
 
 def _counters(reading: Reading, side: Side) -> None:
@@ -300,10 +293,13 @@ def _duration(reading: Reading, side: Side) -> None:
         facts = _ask_own(reading, side, "duration_query", plan.duration_query, question)
         side.kind = "gauge" if facts.count("series") else None
     else:
-        shape = _duration_shape(reading, side)
+        labels = {name: found[1] for name, found in reading.found.items()}
+        counters = [plan.success_counter, plan.failure_counter]
+        shape = promql.duration_shape(labels, plan.duration_metric, counters, plan.matchers, plan.window_s)
         if shape is None:
             return
-        facts = reading.ask(_duration_question(reading, shape, reading.bounded(side.metrics[0])), side)
+        side.kind, side.metrics = shape.kind, [shape.metric]
+        facts = reading.ask(_duration_question(reading, shape, reading.bounded(shape.metric)), side)
     side.figures, side.rows = series.duration_digest(facts, side.grouped)
     side.silent = facts.one("avg") is None
 
@@ -311,32 +307,6 @@ def _duration(reading: Reading, side: Side) -> None:
 def _duration_question(reading: Reading, shape: promql.Duration, bounded: bool) -> str:
     plan = reading.plan
     return promql.joined(promql.duration_facts(shape, plan.window_s, plan.baseline_s, plan.most, bounded))
-
-
-def _duration_shape(reading: Reading, side: Side) -> promql.Duration | None:
-    """How the duration can be read: the series names tell histogram, summary, gauge and counter apart."""
-    plan, found = reading.plan, reading.found
-    for base in promql.DURATION_BASES:
-        name = plan.duration_metric + base
-        total, count, ever = f"{name}_sum", f"{name}_count", f"{name}_total"
-        if total in found and count in found:
-            side.kind, side.metrics = ("histogram" if f"{name}_bucket" in found else "summary"), [count]
-            if side.kind == "histogram":
-                p95 = promql.bucket_p95(reading.series_of(f"{name}_bucket"), plan.window_s)
-            else:
-                p95 = promql.summary_p95(reading.series_of(name, 'quantile="0.95"'), plan.window_s)
-            selected = reading.series_of(total), [reading.series_of(count)]
-            return promql.summed_duration(*selected, reading.labels_by(count), plan.window_s, p95)
-        if name in found:
-            side.kind, side.metrics = "gauge", [name]
-            return promql.gauge_duration(reading.series_of(name), plan.window_s)
-        counters = [metric for metric in (plan.success_counter, plan.failure_counter) if metric in found]
-        if ever in found and counters:
-            side.kind, side.metrics = "counter", [ever]
-            by = reading.labels_by(ever, *counters)
-            counts = [reading.series_of(metric) for metric in counters]
-            return promql.summed_duration(reading.series_of(ever), counts, by, plan.window_s, None)
-    return None
 
 
 def _ask_own(reading: Reading, side: Side, option: str, own: str, question: str) -> series.Facts:
@@ -356,10 +326,11 @@ def _absent(reading: Reading, success: Side, duration: Side) -> None:
     """For what the window does not know: never seen, gone, or gone because its target is down."""
     plan = reading.plan
     missing: list[tuple[Side, list[str]]] = []
+    counters = [plan.success_counter, plan.failure_counter]
     for side, own, names in (
-        (success, plan.success_query, [*promql.success_names(plan.success_metric), plan.success_counter, plan.failure_counter]),
+        (success, plan.success_query, promql.success_names(plan.success_metric) + counters),
         (duration, plan.duration_query, promql.duration_names(plan.duration_metric)),
-    ):  # fmt: skip
+    ):
         if side.kind is None and side.verdict == "ok":
             side.verdict = "metric_unknown"
             if not own:

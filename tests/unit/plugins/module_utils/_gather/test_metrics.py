@@ -1,0 +1,499 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The metrics step against a real Prometheus with a past of our making; without one these tests fail, not skip."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TESTS = str(Path(__file__).resolve().parents[4])
+if TESTS not in sys.path:
+    sys.path.insert(0, TESTS)
+
+from lab import prometheus as lab  # noqa: E402
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.factory import Clients  # noqa: E402
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.prometheus import Answer  # noqa: E402
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (  # noqa: E402
+    BadParameter,
+    ReadFailed,
+    parse_time,
+)
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather import metrics  # noqa: E402
+
+RATE = "backup_copy_job_success_rate"
+DURATION = "backup_copy_job_duration"
+GOOD, BAD = "backup_copy_job_success_total", "backup_copy_job_failure_total"
+
+
+def params(**given: Any) -> dict[str, Any]:
+    """The options of a task, with the module's defaults."""
+    defaults = {name: option.get("default") for name, option in metrics.STEP.full_argument_spec().items()}
+    return {**defaults, **given}
+
+
+def one(metric: str, name: str, *values: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A series of the scenario for one copy job."""
+    labels = {"job_name": f"backup-sync-{name}", "namespace": "backup", **more.pop("labels", {})}
+    return {"metric": metric, "labels": labels, "values": list(values), **more}
+
+
+def piece(begin: str, end: str = "now", **what: Any) -> dict[str, Any]:
+    """A piece of a series' past."""
+    return {"from": begin, "to": end, **what}
+
+
+def gathered(*series: dict[str, Any], options: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+    """Evidence of a real Prometheus with these series; it must be JSON as the standard knows it, without NaN."""
+    with lab.start({"series": list(series), **spec}) as prometheus:
+        given = params(prometheus_url=prometheus.url, **(options or {}))
+        found = metrics.gather(given, Clients(given)).evidence
+    return json.loads(json.dumps(found, allow_nan=False))
+
+
+# -------------------------------------------------------------------------------------------------- success rate
+
+
+def test_a_healthy_gauge_costs_few_requests() -> None:
+    series = [one(RATE, "orders", piece("-9d", value=0.99)), one(DURATION, "orders", piece("-9d", value=120))]
+    with lab.start({"series": series}) as prometheus:
+        given = params(prometheus_url=prometheus.url)
+        clients = Clients(given)
+        found = metrics.gather(given, clients).evidence
+        assert clients.prometheus.requests == 4
+    assert found["outcome"] == "ok" and found["denied"] == [] and found["error"] is None
+    success, duration = found["summary"]["success_rate"], found["summary"]["duration"]
+    assert success == {
+        "verdict": "ok", "type": "gauge", "unit": "ratio", "avg": 0.99, "min": 0.99, "last": 0.99, "previous_avg": 0.99,
+        "series": 1, "below": 0, "runs": None, "threshold": 0.9,
+    }  # fmt: skip
+    assert duration == {
+        "verdict": "ok", "type": "gauge", "avg_s": 120.0, "p95_s": 120.0, "max_s": 120.0, "baseline_s": 120.0,
+        "ratio": 1.0, "rising": False, "slow": False, "slow_series": 0, "series": 1,
+    }  # fmt: skip
+    assert found["summary"]["pushed"] is False and found["summary"]["freshness"]["stale"] is False
+    assert 0 <= found["summary"]["freshness"]["age_s"] <= 61
+    assert found["series"][0] == {
+        "labels": {"job_name": "backup-sync-orders", "namespace": "backup"}, "resource": "orders",
+        "success_avg": 0.99, "success_min": 0.99, "success_last": 0.99, "last_change_at": None,
+        "duration_avg_s": 120.0, "duration_baseline_s": 120.0, "duration_ratio": 1.0, "stale": False,
+    }  # fmt: skip
+    assert found["clock"]["samples"] == 4 and abs(found["clock"]["offset_s"]) < 2
+
+
+def test_a_drop_four_hours_ago_is_seen_in_last_and_dated() -> None:
+    found = gathered(
+        one(RATE, "users", piece("-9d", value=1)),
+        one(RATE, "orders", piece("-9d", "-4h", value=1), piece("-4h", value=0.42)),
+    )
+    success, row = found["summary"]["success_rate"], found["series"][0]
+    # 20 h at 1 and 4 h at 0.42 are 0.9033; with the other series at 1, 0.9517
+    assert success["avg"] == pytest.approx(0.9517, abs=0.001) and success["min"] == 0.42
+    assert success["last"] == pytest.approx(0.71) and success["previous_avg"] == 1.0
+    assert success["below"] == 1 and success["unit"] == "ratio"
+    assert row["resource"] == "orders" and row["success_last"] == 0.42
+    assert row["success_avg"] == pytest.approx(0.9033, abs=0.001)
+    age_s = (parse_time(found["observed_at"]) - parse_time(row["last_change_at"])).total_seconds()  # type: ignore[operator]
+    assert 4 * 3600 - 700 <= age_s <= 4 * 3600 + 60
+    assert found["summary"]["duration"]["verdict"] == "metric_unknown"
+
+
+@pytest.mark.parametrize(
+    "metric, value, unit, expected",
+    [
+        (RATE, 97.5, "auto", ("percent", 0.975)),
+        (RATE + "_percent", 1, "auto", ("percent", 0.01)),
+        (RATE + "_ratio", 1, "auto", ("ratio", 1.0)),
+        (RATE, 1, "auto", ("ambiguous", 1.0)),
+        (RATE, 0.97, "auto", ("ratio", 0.97)),
+        (RATE, 0.97, "percent", ("percent", 0.0097)),
+    ],
+)
+def test_the_unit_is_found(metric: str, value: float, unit: str, expected: tuple[str, float]) -> None:
+    success = gathered(one(metric, "orders", piece("-9d", value=value)), options={"unit": unit})["summary"]["success_rate"]
+    assert (success["unit"], success["avg"]) == expected
+    assert success["below"] == (1 if expected[1] < 0.9 else 0)
+    assert success["verdict"] == "ok"
+
+
+@pytest.mark.parametrize("value, unit", [(250, "auto"), (-1, "auto"), (97, "ratio")])
+def test_what_cannot_be_a_rate_is_not_read_as_one(value: float, unit: str) -> None:
+    found = gathered(one(RATE, "orders", piece("-24h", value=value)), options={"unit": unit})
+    success = found["summary"]["success_rate"]
+    assert success["verdict"] == "partial" and success["unit"] == "ambiguous" and success["avg"] is None
+    assert found["denied"][0]["what"] == "success_rate" and f"{value:g}" in found["denied"][0]["message"]
+
+
+def test_zero_is_zero_and_not_absent() -> None:
+    success = gathered(one(RATE, "orders", piece("-9d", value=0)))["summary"]["success_rate"]
+    assert success["verdict"] == "ok" and success["avg"] == 0.0 and success["below"] == 1
+
+
+def test_nan_is_no_run() -> None:
+    nan = float("nan")
+    found = gathered(one(RATE, "orders", piece("-9d", value=nan)))
+    success = found["summary"]["success_rate"]
+    assert success["verdict"] == "no_runs" and success["avg"] is None and success["series"] == 1
+    assert success["below"] == 0
+
+
+def test_numbers_between_nan_are_averaged() -> None:
+    nan = float("nan")
+    found = gathered(one(RATE, "orders", piece("-24h", "-12h", value=0.5), piece("-12h", value=nan)))
+    success = found["summary"]["success_rate"]
+    assert success["verdict"] == "ok" and success["avg"] == 0.5 and success["below"] == 1
+
+
+# ------------------------------------------------------------------------------------------------------ counters
+
+
+def test_counters_of_two_jobs() -> None:
+    # one run an hour, at half past: 24 in the window; orders fails besides from five and a half hours ago on, five times
+    found = gathered(
+        one(GOOD, "orders", piece("-48h30m", per_h=1)),
+        one(BAD, "orders", piece("-48h30m", "-5h30m", per_h=0), piece("-5h30m", per_h=1)),
+        one(GOOD, "users", piece("-48h30m", per_h=1)),
+        one(BAD, "users", piece("-48h30m", per_h=0)),
+    )
+    success = found["summary"]["success_rate"]
+    assert success["type"] == "counter" and success["unit"] == "ratio" and success["series"] == 2
+    assert success["runs"] == {"succeeded": 48, "failed": 5}
+    assert success["avg"] == pytest.approx(48 / 53) and success["previous_avg"] == 1.0
+    orders, users = found["series"]
+    assert orders["resource"] == "orders" and orders["success_avg"] == pytest.approx(24 / 29)
+    assert orders["success_last"] == 0.5 and users["success_avg"] == 1.0 and users["success_last"] == 1.0
+    assert orders["success_min"] <= 0.5 and success["min"] <= 0.5 and success["below"] == 1
+
+
+def test_a_failure_counter_that_is_born_counting_one_counts() -> None:
+    found = gathered(
+        one(GOOD, "orders", piece("-49h", per_h=0.125)),
+        one(BAD, "orders", piece("-90m", value=1)),
+    )
+    success = found["summary"]["success_rate"]
+    assert success["runs"] == {"succeeded": 3, "failed": 1} and success["avg"] == 0.75
+
+
+def test_counters_without_runs_are_not_zero_percent() -> None:
+    found = gathered(one(GOOD, "orders", piece("-49h", per_h=0)), one(BAD, "orders", piece("-49h", per_h=0)))
+    success = found["summary"]["success_rate"]
+    assert success["verdict"] == "no_runs" and success["avg"] is None
+    assert success["runs"] == {"succeeded": 0, "failed": 0} and success["below"] == 0
+
+
+def test_a_counter_reset_is_no_negative_run() -> None:
+    found = gathered(
+        one(GOOD, "orders", piece("-48h30m", "-10h", per_h=1), start=100),
+        one(GOOD, "orders", piece("-10h", per_h=1), start=0),
+        one(BAD, "orders", piece("-48h30m", per_h=0)),
+    )
+    # 14 before the reset, 9 after it
+    assert found["summary"]["success_rate"]["runs"] == {"succeeded": 23, "failed": 0}
+
+
+def test_replicas_of_an_exporter_are_one_copy_job() -> None:
+    found = gathered(
+        one(GOOD, "orders", piece("-48h30m", "-12h", per_h=1), labels={"pod": "exporter-a"}),
+        one(GOOD, "orders", piece("-12h", per_h=1), labels={"pod": "exporter-b"}),
+    )
+    assert found["total"]["series"] == 1
+    assert found["summary"]["success_rate"]["runs"] == {"succeeded": 23, "failed": 0}  # 12 of the first, 11 of the other
+
+
+def test_runs_stand_beside_a_gauge() -> None:
+    found = gathered(
+        one(RATE, "orders", piece("-9d", value=0.75)),
+        one(GOOD, "orders", piece("-49h", per_h=1)),
+        one(BAD, "orders", piece("-49h", per_h=0)),
+    )
+    success = found["summary"]["success_rate"]
+    assert success["type"] == "gauge" and success["avg"] == 0.75
+    assert success["runs"]["succeeded"] in (23, 24) and success["runs"]["failed"] == 0
+
+
+# ------------------------------------------------------------------------------------------------------ duration
+
+
+def test_a_duration_that_grows_is_slow_and_rising() -> None:
+    found = gathered(
+        one(RATE, "orders", piece("-9d", value=0.99)),
+        one(DURATION, "orders", piece("-9d", "-24h", value=120), piece("-24h", value=120, rise_to=1020)),
+    )
+    duration, row = found["summary"]["duration"], found["series"][0]
+    assert duration["avg_s"] == pytest.approx(570, abs=5) and duration["baseline_s"] == pytest.approx(120, abs=0.5)
+    assert duration["ratio"] == pytest.approx(4.75, abs=0.1) and duration["rising"] and duration["slow"]
+    assert duration["max_s"] == pytest.approx(1020, abs=5) and duration["p95_s"] == pytest.approx(975, abs=5)
+    assert row["duration_ratio"] == pytest.approx(4.75, abs=0.1)
+
+
+def test_a_short_duration_is_never_slow() -> None:
+    found = gathered(one(DURATION, "orders", piece("-9d", "-24h", value=20), piece("-24h", value=60)))
+    duration = found["summary"]["duration"]
+    assert duration["ratio"] == pytest.approx(3, abs=0.05) and duration["slow"] is False
+    assert duration["rising"] is False
+
+
+def test_one_slow_job_among_many_is_slow() -> None:
+    usual = [one(DURATION, f"job{number}", piece("-9d", value=600)) for number in range(10)]
+    found = gathered(*usual, one(DURATION, "orders", piece("-9d", "-24h", value=600), piece("-24h", value=1800)))
+    duration = found["summary"]["duration"]
+    assert duration["ratio"] < 1.5 and duration["slow"] is True and duration["slow_series"] == 1
+    assert found["series"][0]["resource"] == "orders"
+
+
+@pytest.mark.parametrize("name", [DURATION, DURATION + "_seconds"])
+def test_a_histogram(name: str) -> None:
+    took = [{"from_run": 0, "seconds": 100}, {"from_run": 24 * 8, "seconds": 500}]
+    found = gathered(one(name, "orders", piece("-9d", per_h=1), kind="histogram", seconds=took))
+    duration = found["summary"]["duration"]
+    assert duration["type"] == "histogram" and duration["verdict"] == "ok" and duration["series"] == 1
+    assert duration["avg_s"] == pytest.approx(500, abs=10) and duration["baseline_s"] == pytest.approx(100, abs=5)
+    assert 300 < duration["p95_s"] <= 900 and duration["max_s"] is None and duration["slow"] is True
+    assert found["series"][0]["resource"] == "orders"
+
+
+def test_a_summary_says_its_own_quantile() -> None:
+    found = gathered(one(DURATION, "orders", piece("-9d", per_h=1), kind="summary", seconds=200))
+    duration = found["summary"]["duration"]
+    assert duration["type"] == "summary" and duration["avg_s"] == pytest.approx(200) and duration["p95_s"] == 200
+    assert duration["ratio"] == pytest.approx(1) and duration["slow"] is False
+
+
+def test_a_counter_of_seconds_is_divided_by_runs() -> None:
+    found = gathered(
+        one(DURATION + "_total", "orders", piece("-9d", per_h=300)),
+        one(GOOD, "orders", piece("-9d", per_h=1)),
+    )
+    duration = found["summary"]["duration"]
+    assert duration["type"] == "counter" and duration["avg_s"] == pytest.approx(300, rel=0.06)
+    assert duration["baseline_s"] == pytest.approx(300, rel=0.02)
+
+
+# ------------------------------------------------------------------------------------------- absent, gone, stale
+
+
+def test_a_metric_that_was_never_there() -> None:
+    found = gathered(one("something_else", "orders", piece("-2h", value=1)))
+    assert found["outcome"] == "empty" and found["covered"] is None
+    assert found["summary"]["success_rate"]["verdict"] == "metric_unknown"
+    assert found["summary"]["success_rate"]["avg"] is None and found["summary"]["success_rate"]["series"] == 0
+    assert found["summary"]["duration"]["verdict"] == "metric_unknown" and found["series"] == []
+
+
+def test_a_metric_that_disappeared_three_days_ago() -> None:
+    found = gathered(one(RATE, "orders", piece("-6d", "-3d", value=1)))
+    assert found["outcome"] == "ok" and found["summary"]["success_rate"]["verdict"] == "series_gone"
+    assert found["summary"]["duration"]["verdict"] == "metric_unknown"
+
+
+@pytest.mark.parametrize("ended", ["-3d", "-3h"])
+def test_a_target_that_is_down(ended: str) -> None:
+    target = {"job": "exporter", "instance": "10.0.0.1:8080"}
+    found = gathered(
+        one(RATE, "orders", piece("-6d", ended, value=1), labels=target),
+        {"metric": "up", "labels": target, "values": [piece("-6d", ended, value=1), piece(ended, value=0)]},
+    )
+    assert found["summary"]["success_rate"]["verdict"] == "target_down"
+
+
+def test_samples_that_ended_three_hours_ago_are_stale() -> None:
+    found = gathered(one(RATE, "orders", piece("-6d", "-3h", value=1)))
+    freshness = found["summary"]["freshness"]
+    assert found["summary"]["success_rate"]["verdict"] == "stale" and found["summary"]["success_rate"]["last"] == 1.0
+    assert freshness["stale"] is True and freshness["age_s"] == pytest.approx(3 * 3600, abs=400)
+    assert found["series"][0]["stale"] is True
+
+
+def test_a_rare_scrape_is_not_stale() -> None:
+    found = gathered(one(RATE, "orders", piece("-6d", "-20m", value=1)), scrape="30m")
+    assert found["summary"]["success_rate"]["verdict"] == "ok" and found["series"][0]["stale"] is False
+
+
+def test_one_dead_series_does_not_make_all_stale() -> None:
+    found = gathered(one(RATE, "orders", piece("-6d", "-3h", value=1)), one(RATE, "users", piece("-6d", value=1)))
+    assert found["summary"]["success_rate"]["verdict"] == "ok"
+    assert {row["resource"]: row["stale"] for row in found["series"]} == {"orders": True, "users": False}
+
+
+PUSHED = {"job": "backup-sync-orders", "instance": ""}
+
+
+def pushes(*values: dict[str, Any], **labels: str) -> dict[str, Any]:
+    """What a Pushgateway says of a group."""
+    return {"metric": "push_time_seconds", "labels": labels, "values": list(values)}
+
+
+def test_a_pushgateway_that_shows_a_dead_jobs_last_good_value() -> None:
+    found = gathered(
+        {"metric": RATE, "labels": {"job": "backup-sync-orders"}, "values": [piece("-9d", value=1)]},
+        pushes(
+            piece("-9d", "-20h", value="push_time", every="1h"),
+            {"from": "-20h", "to": "now", "value": "push_time", "every": "30d"},
+            job="backup-sync-orders",
+        ),
+    )
+    assert found["summary"]["pushed"] is True and found["summary"]["success_rate"]["verdict"] == "stale"
+    assert found["summary"]["success_rate"]["avg"] == 1.0
+    assert found["summary"]["freshness"]["push_age_s"] == pytest.approx(20 * 3600, abs=120)
+    assert found["summary"]["freshness"]["age_s"] < 120  # the samples themselves are fresh: that is the trap
+    assert found["series"][0]["stale"] is True and found["series"][0]["resource"] == "orders"
+
+
+def test_a_daily_push_is_not_stale_after_twenty_hours() -> None:
+    found = gathered(
+        {"metric": RATE, "labels": {"exported_job": "orders", "job": "pushgateway"}, "values": [piece("-9d", value=1)]},
+        pushes(piece("-188h", value="push_time", every="24h"), exported_job="orders", job="pushgateway"),
+    )
+    assert found["summary"]["pushed"] is True and found["summary"]["success_rate"]["verdict"] == "ok"
+    assert found["summary"]["freshness"]["push_age_s"] == pytest.approx(20 * 3600, abs=120)
+    assert found["series"][0]["resource"] == "orders"
+
+
+def test_a_partial_answer_says_so() -> None:
+    found = gathered(one(RATE, "orders", piece("-9d", value=0.99)), warnings=["store 10.0.0.7 is unavailable"])
+    assert found["summary"]["success_rate"]["verdict"] == "partial"
+    assert found["summary"]["warnings"] == ["store 10.0.0.7 is unavailable"]
+
+
+def test_a_young_prometheus_says_what_it_covers() -> None:
+    found = gathered(one(RATE, "orders", piece("-3h", value=0.99)))
+    begin = parse_time(found["covered"]["start"])
+    assert (parse_time(found["observed_at"]) - begin).total_seconds() == pytest.approx(3 * 3600, abs=400)  # type: ignore[operator]
+
+
+# ------------------------------------------------------------------------------------------------- parameters
+
+
+def test_matchers_limit_everything() -> None:
+    found = gathered(
+        one(RATE, "orders", piece("-9d", value=0.99)),
+        one(RATE, "other", piece("-9d", value=0.1), labels={"namespace": "elsewhere"}),
+        options={"matchers": '{namespace="backup"}'},
+    )
+    assert found["total"]["series"] == 1 and found["summary"]["success_rate"]["avg"] == 0.99
+    assert found["query"]["matchers"] == 'namespace="backup"'
+
+
+def test_own_queries() -> None:
+    found = gathered(
+        {"metric": "copies", "labels": {"resource": "orders", "end": "ok"}, "values": [piece("-9d", per_h=3)]},
+        {"metric": "copies", "labels": {"resource": "orders", "end": "bad"}, "values": [piece("-9d", per_h=1)]},
+        {"metric": "took", "labels": {"resource": "orders"}, "values": [piece("-9d", "-1d", value=60), piece("-1d", value=300)]},
+        options={
+            "success_rate_query": 'sum by (resource) (increase(copies{end="ok"}[1d]))\n/ sum by (resource) (increase(copies[1d])) # ok',
+            "duration_query": "took",
+        },
+    )  # fmt: skip
+    success, duration = found["summary"]["success_rate"], found["summary"]["duration"]
+    assert success["verdict"] == "ok" and success["avg"] == pytest.approx(0.75, abs=0.01)
+    assert success["previous_avg"] == pytest.approx(0.75, abs=0.01) and success["below"] == 1
+    assert duration["avg_s"] == 300 and duration["baseline_s"] == pytest.approx(60, abs=1) and duration["slow"] is True
+    assert found["series"][0]["resource"] == "orders" and found["total"]["series"] == 1
+
+
+def test_an_own_query_without_an_answer() -> None:
+    found = gathered(one(RATE, "orders", piece("-2h", value=1)), options={"success_rate_query": "no_such_metric"})
+    assert found["summary"]["success_rate"]["verdict"] == "metric_unknown"
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        ({"success_rate_query": "sum(backup"}, ["success_rate_query", "parse error"]),
+        ({"duration_query": "rate(x)"}, ["duration_query", "expected type range vector"]),
+        ({"success_rate_query": "x[5m]"}, ["success_rate_query", "instant vector"]),
+        ({"matchers": "namespace=backup"}, ["matchers", "namespace=backup", "parse error"]),
+    ],
+)
+def test_promql_that_is_refused_names_the_option(options: dict[str, str], told: list[str]) -> None:
+    with pytest.raises(BadParameter) as refused:
+        gathered(one(RATE, "orders", piece("-2h", value=1)), options=options)
+    assert all(text in str(refused.value) for text in told), str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        ({"success_rate_metric": 'x{a="b"}'}, "success_rate_metric"),
+        ({"threshold": 90.0}, "threshold"),
+        ({"window": "a day"}, "window"),
+        ({"max_rows": 0}, "max_rows"),
+        ({"prometheus_url": "prometheus:9090"}, "prometheus_url"),
+        ({"prometheus_url": "http://me:secret@prometheus:9090"}, "prometheus_username"),
+        ({"prometheus_ca_cert": "/no/such/file.pem"}, "prometheus_ca_cert"),
+    ],
+)
+def test_bad_parameters_are_told_before_any_request(options: dict[str, Any], told: str) -> None:
+    given = params(**{"prometheus_url": "http://127.0.0.1:1", **options})
+    with pytest.raises(BadParameter, match=told):
+        metrics.gather(given, Clients(given))
+
+
+def test_nothing_configured() -> None:
+    given = params()
+    found = metrics.gather(given, Clients(given)).evidence
+    assert found["outcome"] == "not_configured" and "prometheus_url" in found["error"]["hint"]
+
+
+# ------------------------------------------------------------------------------------------------------ bounds
+
+
+def test_many_series_stay_bounded_and_the_worst_come_first() -> None:
+    series = [
+        {"metric": RATE, "labels": {"job_name": f"backup-sync-{number}"}, "values": [piece("-24h", value=0.95)], "scrape": "30m"}
+        for number in range(400)
+    ] + [one(RATE, "orders", piece("-24h", value=0.2), scrape="30m")]  # fmt: skip
+    found = gathered(*series, options={"max_rows": 10})
+    success = found["summary"]["success_rate"]
+    assert success["series"] == 401 and found["total"]["series"] == 401 and found["truncated"] is True
+    assert len(found["series"]) == 10 and found["series"][0]["resource"] == "orders"
+    assert success["below"] == 1 and success["avg"] == pytest.approx((400 * 0.95 + 0.2) / 401, abs=1e-4)
+    assert len(json.dumps(found)) < 10_000
+
+
+def test_many_counters_stay_bounded() -> None:
+    series = [
+        {"metric": name, "labels": {"job_name": f"backup-sync-{number}"}, "values": [piece("-49h", per_h=1)], "scrape": "30m"}
+        for number in range(100) for name in (GOOD, BAD) if name == GOOD or number in (7, 8)
+    ]  # fmt: skip
+    found = gathered(*series, options={"max_rows": 5})
+    success = found["summary"]["success_rate"]
+    assert success["series"] == 100 and success["below"] == 2 and len(found["series"]) == 5
+    assert {row["resource"] for row in found["series"][:2]} == {"7", "8"}
+    assert success["runs"]["succeeded"] == pytest.approx(2400, abs=100)
+
+
+class Refusing:
+    """A Prometheus that answers the first questions and refuses the rest."""
+
+    address = "fake"
+    clock = type("NoClock", (), {"as_evidence": lambda self: None})()
+
+    def __init__(self, answers: list[list[tuple[dict[str, str], float]]]) -> None:
+        self.answers = answers
+
+    def query(self, promql: str, at: float | None = None) -> Answer:
+        """The next answer."""
+        if not self.answers:
+            raise ReadFailed("timeout", "too slow", code=503)
+        return Answer(self.answers.pop(0))
+
+
+def test_a_refused_side_question_is_noted_and_the_step_goes_on() -> None:
+    inventory = [
+        ({"sync_fact": "now"}, 1_800_000_000.0),
+        ({"sync_fact": "series", "__name__": RATE}, 1.0),
+        ({"sync_fact": "series", "__name__": DURATION}, 1.0),
+    ]
+    success = [({"sync_fact": name}, 0.5) for name in ("avg", "min", "max", "last")] + [({"sync_fact": "fractions"}, 1)]
+    prometheus = Refusing([inventory, success])
+    clients = type("Fake", (), {"prometheus": prometheus})()
+    found = metrics.gather(params(), clients).evidence
+    assert found["outcome"] == "ok" and found["summary"]["success_rate"]["avg"] == 0.5
+    assert found["summary"]["duration"]["verdict"] == "partial"
+    assert [(row["what"], row["outcome"]) for row in found["denied"]] == [("duration", "timeout"), ("freshness", "timeout")]
