@@ -9,12 +9,14 @@
 # make clean   remove all that these made
 
 PYTHON ?= python3
-BIN := $(CURDIR)/.venv/bin
-TREE := $(CURDIR)/build/tree
+# Quoted where they are used: the checkout may lie in a folder of any name.
+TOP := $(CURDIR)
+BIN := $(TOP)/.venv/bin
+TREE := $(TOP)/build/tree
 COPY := $(TREE)/ansible_collections/sre/backup_sync
 # Roles, playbooks and tests see the laid-out copy, and nothing that this machine happens to have in its own folders.
-IN_COPY := cd $(COPY) && PATH=$(BIN):$$PATH LC_ALL=C.UTF-8 ANSIBLE_HOME=$(CURDIR)/build/ansible \
-	ANSIBLE_COLLECTIONS_PATH=$(TREE) PYTHONPATH=$(TREE)
+IN_COPY := cd "$(COPY)" && export PATH="$(BIN):$$PATH" LC_ALL=C.UTF-8 ANSIBLE_HOME="$(TOP)/build/ansible" \
+	ANSIBLE_COLLECTIONS_PATH="$(TREE)" PYTHONPATH="$(TREE)" MYPYPATH="$(TREE)"
 
 .PHONY: setup tree demo test checks lint sanity unit typing integration bench clean prometheus
 
@@ -22,39 +24,39 @@ setup:
 	@$(PYTHON) tests/tools/provide.py
 
 tree: setup
-	@$(BIN)/python tests/tools/tree.py >/dev/null
+	@"$(BIN)/python" tests/tools/tree.py >/dev/null
 
 demo: tree
-	@$(IN_COPY) $(BIN)/python tests/tools/demo.py $(CURDIR)/build/demo
+	@$(IN_COPY) && python tests/tools/demo.py "$(TOP)/build/demo"
 
 # The checks share no files, so they run side by side, each with its output in one piece; the integration tests start
 # servers and measure time, so they come after them.
 test: prometheus tree
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target checks
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target checks
 	@$(MAKE) --no-print-directory integration
 
 checks: sanity unit lint typing
 
 lint: tree
-	$(IN_COPY) ansible-lint --offline --profile production
-	$(IN_COPY) yamllint --strict .
-	$(IN_COPY) antsibull-changelog lint
+	$(IN_COPY) && ansible-lint --offline --profile production
+	$(IN_COPY) && yamllint --strict .
+	$(IN_COPY) && antsibull-changelog lint
 
 sanity: tree
-	$(BIN)/python tests/tools/ansible_test.py sanity
+	"$(BIN)/python" tests/tools/ansible_test.py sanity
 
 # Both work in the copy's tests/output, so one waits for the other.
 unit: tree | sanity
-	$(BIN)/python tests/tools/ansible_test.py units
+	"$(BIN)/python" tests/tools/ansible_test.py units
 
 typing: tree
-	$(IN_COPY) MYPYPATH=$(TREE) mypy --config-file mypy.ini -p ansible_collections.sre.backup_sync.plugins
+	$(IN_COPY) && mypy --config-file mypy.ini -p ansible_collections.sre.backup_sync.plugins
 
 integration: tree prometheus
-	$(IN_COPY) python -m pytest tests/integration -n 2 --dist loadgroup -q -p no:cacheprovider
+	$(IN_COPY) && python -m pytest tests/integration -n 2 --dist loadgroup -q -p no:cacheprovider
 
 bench: tree prometheus
-	@$(IN_COPY) python tests/bench/bench_cluster.py --output $(CURDIR)/build/bench.json
+	@$(IN_COPY) && python tests/bench/bench_cluster.py --output "$(TOP)/build/bench.json"
 
 # The tests use the real one, and none is skipped because it is missing.
 prometheus: setup
