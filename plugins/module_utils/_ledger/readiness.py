@@ -167,7 +167,11 @@ def _explained_by_untimed(
     if not untimed:
         return set()
     explained: set[int] = set()
-    newest_first = sorted(sources, key=lambda point: (epoch(point.point_in_time) or 0.0, point.name), reverse=True)
+    newest_first = sorted(
+        sources,
+        key=lambda point: (epoch(point.point_in_time) or 0.0, epoch(point.completed_at) or 0.0, point.name),
+        reverse=True,
+    )
     left = {owner: len(times) for owner, times in untimed.items()}
     for point in newest_first:
         for owner in (point.resource, None):
@@ -252,14 +256,9 @@ def _verdict(
 
 
 def _latest(entries: t.Iterable[Entry]) -> Entry | None:
-    """The entry with the newest known time; ties go by name, so that the order of reading does not matter."""
+    """The entry with the newest known time; ties go to the worse verdict, whatever the order of reading was."""
     known = [entry for entry in entries if entry.time is not None]
-    return max(known, key=lambda entry: (entry.time, _name(entry)), default=None)
-
-
-def _name(entry: Entry) -> str:
-    point = entry.source or entry.destination
-    return point.name if point else ""
+    return max(known, key=lambda entry: (entry.time, -POINT_VERDICTS.index(entry.verdict), entry.method), default=None)
 
 
 def _newest_source(entries: t.Iterable[Entry]) -> float | None:
