@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Note: this file is private to the collection; its interface can change at any time.
 
-"""Groups the events of a namespace: twenty thousand of them become rows that say what happened how often to how many."""
+"""Groups the events of a namespace: of twenty thousand remain rows that say what happened how often to how many."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Seen(t.NamedTuple):
 
 
 def read_event(obj: dict[str, t.Any]) -> Seen:
-    """An event of core/v1, whichever recorder wrote it: the older fill lastTimestamp, the newer eventTime and series."""
+    """An event of core/v1; older recorders fill lastTimestamp, newer ones eventTime and series."""
     meta, series = obj.get("metadata") or {}, obj.get("series") or {}
     about = obj.get("involvedObject") or {}
     created = parse_time(meta.get("creationTimestamp")) or _EPOCH

@@ -95,6 +95,8 @@ def gather(params: Params, clients: t.Any) -> Gathered:
         denied += unknown
     now = cluster.clock.now()
     row = _row(asked, obj, now)
+    if row is None and refused is None:
+        refused = failure  # nothing at all could be looked at
     events = _events(cluster, asked, name, pods, denied)
     outcome = "empty" if row is None and not pods.count else "ok"
     conditions = ((obj or {}).get("status") or {}).get("conditions") or []
@@ -120,7 +122,7 @@ def gather(params: Params, clients: t.Any) -> Gathered:
             conditions=[_pods.condition_row(condition) for condition in conditions],
             denied=denied,
         ),
-        feed={"pods": pods.feed},
+        feed={"pods": pods.feed} if read else {},  # without it the log step asks for the pods itself
     )
 
 

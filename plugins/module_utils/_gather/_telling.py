@@ -1,0 +1,236 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""Finds the telling lines of a log fast: most of a log is of no interest, and a substring search tells which part.
+
+From every pattern the literals are taken of which a match must contain one; a few words that occur in all of them are
+looked for in whole blocks, and only lines with such a word meet the patterns.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+try:
+    from re import _parser as sre_parse  # type: ignore[attr-defined]
+except ImportError:  # Python before 3.11
+    import sre_parse
+
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter
+
+PHRASES = ("copy failed", "sync failed", "replication error")  # the runbook's own
+
+# Words of trouble in the logs of copy tools; used when no patterns are given.
+GENERAL = (
+    r"\berr(?:or|ors)?\b|\berr=|exception|traceback|\bpanic|\bfatal|\bcritical\b|\bfail(?:ed|ure|ures|ing|s)?\b"
+    r"|\bdenied\b|\bforbidden\b|\bunauthorized\b|\brefused\b|\btimeout\b|\btime out\b|\btimed[ -]?out\b"
+    r"|\bexceeded\b|\bunreachable\b|no route to host|no such host|no space left|no such file|not found\b|\bunable to\b"
+    r"|\bcannot\b|\binvalid\b|\bexpired\b|\bcorrupt|\bmismatch|\bkilled\b|\babort(?:ed|ing)?\b|reset by peer|broken pipe|\bthrottl"
+    r"|\bslowdown\b|\bslow down\b|\bquota\b|\balready locked\b|unexpected EOF|\bx509\b"
+)
+
+_LONG = 4096  # characters; of longer lines only the surroundings of a word are matched, which bounds every pattern
+_SHORTEST = 3
+_LEAST_WORD = 4
+_HITS_PER_WORD = 4
+_FREQUENT = frozenset("info http https time level with from this that warn debug name".split())
+_ANSI = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-Z\\-_]")
+
+
+class Match(t.NamedTuple):
+    """A telling line: where in the block it is, what is shown of it, and why it was kept."""
+
+    start: int
+    end: int
+    phrases: tuple[str, ...]
+    pattern: bool
+    shown_from: int  # characters of the text (behind its time stamp) that are left out before what is shown
+
+
+class Telling:
+    """The runbook's phrases and the patterns, compiled once for a run; safe to use from several threads."""
+
+    def __init__(self, patterns: t.Sequence[str], parameter: str = "patterns") -> None:
+        """Raises BadParameter, naming the pattern that is no regular expression."""
+        self._compiled: list[re.Pattern[str]] = []
+        needed: list[frozenset[str] | None] = []
+        for pattern in (*map(re.escape, PHRASES), *patterns):
+            try:
+                self._compiled.append(re.compile(pattern, re.IGNORECASE))
+            except (re.error, OverflowError, RecursionError) as exc:
+                raise BadParameter(
+                    f"{parameter}: {pattern[:200]!r} is no regular expression ({exc}); correct or remove it."
+                ) from exc
+            needed.append(literals(pattern))
+        words = _cover({literal for found in needed if found for literal in found})
+        self._by_word: dict[bytes, tuple[int, ...]] = {
+            word.encode(): tuple(
+                at for at, found in enumerate(needed) if found and any(word in literal for literal in found)
+            )
+            for word in words
+        }
+        self._always = tuple(at for at, found in enumerate(needed) if not found)
+
+    def search(self, block: bytes) -> list[Match]:
+        """The telling lines of a block of whole lines (free of ANSI sequences), in order."""
+        lowered = block.lower()
+        hits: dict[int, set[int]] = {}  # start of line: patterns to try
+        for word, patterns in self._by_word.items():
+            at = lowered.find(word)
+            while at >= 0:
+                start = lowered.rfind(b"\n", 0, at) + 1
+                hits.setdefault(start, set()).update(patterns)
+                end = lowered.find(b"\n", at)
+                at = lowered.find(word, end) if end >= 0 else -1
+        if self._always:
+            start = 0
+            while start < len(block):
+                hits.setdefault(start, set()).update(self._always)
+                end = block.find(b"\n", start)
+                start = end + 1 if end >= 0 else len(block)
+        found = []
+        for start in sorted(hits):
+            end = block.find(b"\n", start)
+            match = self._match(block, start, end if end >= 0 else len(block), sorted(hits[start]))
+            if match:
+                found.append(match)
+        return found
+
+    def _match(self, block: bytes, start: int, end: int, patterns: list[int]) -> Match | None:
+        text = text_of(block[start:end])[1]
+        phrases: list[str] = []
+        first: int | None = None
+        told = False
+        for offset, part in self._parts(text):
+            for at in patterns:
+                if (told and at >= len(PHRASES)) or (at < len(PHRASES) and PHRASES[at] in phrases):
+                    continue
+                match = self._compiled[at].search(part)
+                if match is None:
+                    continue
+                first = offset + match.start() if first is None else min(first, offset + match.start())
+                if at < len(PHRASES):
+                    phrases.append(PHRASES[at])
+                else:
+                    told = True
+        if first is None:
+            return None
+        return Match(start, end, tuple(phrases), told, first - 200 if first > 400 else 0)
+
+    def _parts(self, text: str) -> t.Iterator[tuple[int, str]]:
+        """The text, or of a long one the surroundings of the words in it, with their offsets."""
+        if len(text) <= _LONG:
+            yield 0, text
+            return
+        if self._always:
+            yield 0, text[:_LONG]
+        lowered = text.lower()
+        covered = 0
+        places = set()
+        for word in self._by_word:
+            at = lowered.find(word.decode())
+            for dummy in range(_HITS_PER_WORD):
+                if at < 0:
+                    break
+                places.add(at)
+                at = lowered.find(word.decode(), at + 1)
+        for at in sorted(places):
+            if at >= covered:
+                begin = max(0, at - _LONG // 2)
+                covered = at + _LONG // 2
+                yield begin, text[begin:covered]
+
+
+def plain_lines(block: bytes) -> bytes:
+    """The block without ANSI sequences."""
+    return _ANSI.sub(b"", block) if b"\x1b" in block else block
+
+
+def text_of(line: bytes) -> tuple[str | None, str]:
+    """(the time stamp that the kubelet put before the line, the text); bytes that are not UTF-8 are replaced."""
+    stamp, blank, rest = line.partition(b" ")
+    if blank and len(stamp) <= 40 and _STAMP.fullmatch(stamp):
+        return stamp.decode("ascii"), rest.decode("utf-8", "replace").rstrip("\r")
+    return None, line.decode("utf-8", "replace").rstrip("\r")
+
+
+_STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
+
+
+# ----------------------------------------------------------------------------------------------- literals
+
+
+def literals(pattern: str) -> frozenset[str] | None:
+    """Small-letter strings of which every match of the pattern contains at least one; None if there are none."""
+    try:
+        return _required(sre_parse.parse(pattern, re.IGNORECASE))
+    except (re.error, OverflowError, RecursionError):
+        return None
+
+
+def _required(parsed: t.Any) -> frozenset[str] | None:
+    """The best of the requirements of a sequence: all of its parts must match, so one part is enough."""
+    options: list[frozenset[str]] = []
+    run = ""
+    for operator, argument in parsed:
+        character = _literal(str(operator), argument)
+        if character is not None:
+            run += character
+            continue
+        if str(operator) == "AT":  # takes no character: the run goes on behind it
+            continue
+        if len(run) >= _SHORTEST:
+            options.append(frozenset({run}))
+        run = ""
+        inner = _inner(str(operator), argument)
+        if inner:
+            options.append(inner)
+    if len(run) >= _SHORTEST:
+        options.append(frozenset({run}))
+    return max(options, key=lambda found: (min(map(len, found)) >= _LEAST_WORD, -len(found)), default=None)
+
+
+def _literal(operator: str, argument: t.Any) -> str | None:
+    """The small letter that this part stands for, if it is one ASCII character in either case."""
+    codes = {argument} if operator == "LITERAL" else set()
+    if operator == "IN" and all(str(entry[0]) == "LITERAL" for entry in argument):
+        codes = {entry[1] for entry in argument}
+    letters = {chr(code).lower() for code in codes}
+    return letters.pop() if len(letters) == 1 and max(codes) < 128 else None
+
+
+def _inner(operator: str, argument: t.Any) -> frozenset[str] | None:
+    if operator == "SUBPATTERN":
+        return _required(argument[-1])
+    if operator == "ATOMIC_GROUP":
+        return _required(argument)
+    if operator in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
+        return _required(argument[2]) if argument[0] >= 1 else None
+    if operator == "BRANCH":
+        found: set[str] = set()
+        for branch in argument[1]:
+            required = _required(branch)
+            if not required:
+                return None
+            found |= required
+        return frozenset(found)
+    return None
+
+
+def _cover(required: set[str]) -> list[str]:
+    """A few words of which every required literal contains one: the fewer, the faster a block is searched."""
+    words = {word for literal in required for word in re.findall(r"[a-z0-9]{4,}", literal)} - _FREQUENT
+    left, chosen = set(required), []
+    while left:
+        gain = {word: sum(word in literal for literal in left) for word in words}
+        best = max(gain, key=lambda word: (gain[word], len(word), word), default=None)
+        if best is None or not gain[best]:
+            # literals without a word of their own stand for themselves
+            return chosen + sorted(own for own in left if not any(other in own for other in left - {own}))
+        chosen.append(best)
+        left = {literal for literal in left if best not in literal}
+        words.discard(best)
+    return chosen
