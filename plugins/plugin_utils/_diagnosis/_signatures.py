@@ -283,13 +283,9 @@ class Classifier:
                 for hit in hits
                 if not hit.signature.wrapper and (match := hit.signature.search(line, wrapper.end))
             ]
-            if any(self._stands_alone(hit.signature) for hit in tail):
+            if any(hit.signature.cause and not self._is_symptom(hit.signature) for hit in tail):
                 return tail + [hit for hit in hits if any(hit.signature.outranks(other.signature) for other in tail)]
         return hits
-
-    def _stands_alone(self, entry: Signature) -> bool:
-        """True if the entry is sure enough of its cause to replace a wrapper's own."""
-        return entry.cause is not None and entry.weight >= 0.4 and not self._is_symptom(entry)
 
     def _kind(self, line: str, base: str) -> str:
         return next((kind for index, kind in self._kinds if index.search(line)), base)

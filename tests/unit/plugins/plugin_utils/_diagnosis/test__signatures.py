@@ -153,13 +153,30 @@ def test_wrapper_takes_the_class_of_its_tail(classifier: Classifier, wrapper: Si
 
 
 def test_what_stands_before_a_wrapper_does_not_win_over_its_tail(classifier: Classifier) -> None:
-    text = "SlowDown seen earlier; backup repository is not ready: BLOB not found"
-    assert classifier.classify(text).cause == "data_corruption"
+    text = "SlowDown seen earlier; backup repository is not ready: Access Denied."
+    assert classifier.classify(text).signature == "O12"
 
 
-def test_wrapper_keeps_its_own_class_beside_an_ambiguous_tail(classifier: Classifier) -> None:
-    text = "Failed to check and update snapshot content: failed: context deadline exceeded"
-    assert classifier.classify(text).cause == "snapshot_not_ready"
+@pytest.mark.parametrize("tail", ["Job has reached the specified backoff limit", "some files vanished (code 24)"])
+def test_wrapper_keeps_its_own_class_where_the_tail_names_no_cause(classifier: Classifier, tail: str) -> None:
+    assert classifier.classify(f"backup repository is not ready: {tail}").signature == "I4"
+
+
+def test_reason_after_the_schedulers_sum_is_the_finer_one(classifier: Classifier) -> None:
+    text = "0/5 nodes are available: 5 node(s) had volume node affinity conflict."
+    assert classifier.classify(text).signature == "X2"
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("Failed to check and update snapshot content: failed: context deadline exceeded", "snapshot_not_ready"),
+        ("AttachVolume.Attach failed for volume x: context deadline exceeded", "csi_driver"),
+        ('BackupStorageLocation "dr" is unavailable: context deadline exceeded', "network_timeout"),
+    ],
+)
+def test_timeout_takes_its_class_from_the_words_before_it(classifier: Classifier, text: str, cause: str) -> None:
+    assert classifier.classify(text).cause == cause
 
 
 def test_wrapper_before_a_benign_conflict_is_benign(classifier: Classifier) -> None:
@@ -222,7 +239,7 @@ def test_split_brain_needs_confirmation(classifier: Classifier) -> None:
         ("retrying in 2s: connection refused", "container", "Error", 11, "restic", "repository_lock"),
         ("Fatal: connection refused", "container", "Error", 11, "restic", "network_refused"),
         ("Fatal: AccessDenied", "container", "Completed", 0, "restic", None),
-        ("back-off 5m0s restarting", "container", "CrashLoopBackOff", 3, "restic", "source_backup_partial"),
+        ("Back-off restarting failed container", "container", "CrashLoopBackOff", 3, "restic", "source_backup_partial"),
         (None, "container", "Error", 137, "restic", "terminated"),
         (None, "container", "Error", 139, None, "crash"),
         (None, "container", "Error", 24, "rsync", None),
