@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 import os
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any
 
+from lab import prometheus
 from lab.apiserver import proxy
 from lab.apiserver.http import Audit
 from lab.apiserver.pki import Pki, make_pki
@@ -24,16 +23,6 @@ from lab.scenario import SIDES, Scenario, build_cluster
 _PROMETHEUS_PORT = 9090
 
 
-class Metrics(Protocol):
-    """What ``lab.prometheus.start`` returns: where it listens, and how to end it."""
-
-    url: str
-    pids: list[int]
-
-    def stop(self) -> None:
-        """End it."""
-
-
 class Lab:
     """Runs a scenario in a folder: ``with Lab(load_scenario(path), folder) as lab: lab.clusters["source"].url``."""
 
@@ -42,7 +31,7 @@ class Lab:
         self.folder = folder
         self.audit_path = audit or folder / "audit.jsonl"
         self.clusters: dict[str, Cluster] = {}
-        self.metrics: Metrics | None = None
+        self.metrics: prometheus.PrometheusLab | None = None
         self._pki = pki
         self._stream: IO[str] | None = None
 
@@ -57,6 +46,13 @@ class Lab:
 
     def start(self) -> None:
         """Start everything, and write ``lab.json`` last: who waits for that file finds a lab that is ready."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         summary = self.folder / "lab.json"
         summary.unlink(missing_ok=True)
@@ -97,17 +93,19 @@ class Lab:
 
     def _start_metrics(self, now: float) -> None:
         """Start the Prometheus of the scenario where one is described, and lead services/proxy to it."""
-        if self.scenario.prometheus is None or importlib.util.find_spec("lab.prometheus") is None:
+        if self.scenario.prometheus is None:
             return
-        module = importlib.import_module("lab.prometheus")
-        self.metrics = cast(Metrics, module.start(self.scenario.prometheus, self.folder / "prometheus", now))
+        self.metrics = prometheus.start(self.scenario.prometheus, now)
+        if self.metrics.url is None:
+            return
         for cluster in self.clusters.values():
             cluster.add(proxy.service_objects("monitoring", "prometheus", _PROMETHEUS_PORT, self.metrics.url))
 
     def summary(self) -> dict[str, Any]:
         """Return what ``lab.json`` says."""
         scenario = self.scenario
-        metrics = {"url": self.metrics.url, "pids": self.metrics.pids} if self.metrics else None
+        keys = ("url", "token", "username", "password")
+        metrics = {key: getattr(self.metrics, key) for key in keys} if self.metrics else None
         return {
             "name": scenario.name,
             "title": scenario.title,

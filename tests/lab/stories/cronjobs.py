@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from lab.clock import rfc3339, seconds
-from lab.stories.jobs import APP_LABELS, Outcome, Run, parse_run, play
+from lab.stories.jobs import APP_LABELS, GIVES_UP, Outcome, Run, parse_run, play
 from lab.stories.pods import owner_of
 from lab.stories.side import Side, Slot, cron_text, slots
 
@@ -31,7 +31,8 @@ _ACTIVE = "Not starting job because prior execution is running and concurrency p
 def story_cronjob(side: Side, story: dict[str, Any]) -> None:
     """Expand a ``cronjob`` story."""
     runs = [(slot, _run(slot)) for slot in slots(story, side.moment)]
-    cronjob = _cronjob(side, story, [slot for slot, _unused in runs])
+    _same_limit([run for _slot, run in runs])
+    cronjob = _cronjob(side, story, [slot for slot, _unused in runs], [run for _slot, run in runs])
     kept = _survivors(story, runs, side.moment.now)
     outcomes: list[tuple[Run, Outcome]] = []
     for index, (_slot, run) in enumerate(runs):
@@ -42,18 +43,26 @@ def story_cronjob(side: Side, story: dict[str, Any]) -> None:
     side.add(cronjob)
 
 
+def _same_limit(runs: list[Run]) -> None:
+    """Give all Jobs of the template one backoffLimit: that of the runs that failed, if the story does not say."""
+    limit = max((run.limit for run in runs if run.result in GIVES_UP), default=None)
+    for run in runs:
+        if run.backoff_limit is None:
+            run.backoff_limit = limit
+
+
 def _run(slot: Slot) -> Run:
     return parse_run({key: value for key, value in slot.spec.items() if key not in _OWN_KEYS}, slot.at)
 
 
-def _cronjob(side: Side, story: dict[str, Any], found: list[Slot]) -> dict[str, Any]:
+def _cronjob(side: Side, story: dict[str, Any], found: list[Slot], runs: list[Run]) -> dict[str, Any]:
     name = story["name"]
     labels = story.get("labels", APP_LABELS)
-    sample = _run(found[-1]) if found else parse_run({}, side.moment.now)
+    sample = runs[-1] if runs else _run(Slot(-1, side.moment.now, story))
     template = sample.template()
     schedule = story.get("schedule") or cron_text(story, max(slot.at for slot in found if slot.index >= 0))
     job_spec: dict[str, Any] = {
-        "backoffLimit": 6 if sample.backoff_limit is None else sample.backoff_limit,
+        "backoffLimit": sample.limit,
         "template": {"metadata": {"labels": template.labels}, "spec": template.spec()},
     }
     if sample.deadline is not None:
@@ -85,7 +94,7 @@ def _survivors(story: dict[str, Any], runs: list[tuple[Slot, Run]], now: float) 
         if run.result == "succeeded" and ended:
             good -= 1
             keep = good >= 0
-        elif run.result in ("failed", "oom", "deadline", "pods_gone") and ended:
+        elif run.result in (*GIVES_UP, "deadline") and ended:
             bad -= 1
             keep = bad >= 0
         else:

@@ -18,7 +18,9 @@ _LIMIT = "Job has reached the specified backoff limit"
 _DEADLINE = "Job was active longer than specified deadline"
 _REACHED = "Reached expected number of succeeded pods"
 _GRACE_S = 30
-_FINISHED = ("succeeded", "failed", "oom", "deadline", "pods_gone")
+_DEFAULT_LIMIT = 6
+GIVES_UP = ("failed", "oom", "pods_gone")
+_FINISHED = ("succeeded", "deadline", *GIVES_UP)
 _DEFAULT_MESSAGES = {
     "image_pull": "ErrImagePull: failed to resolve image: not found",
     "config_error": 'secret "backup-credentials" not found',
@@ -63,6 +65,13 @@ class Run:
     def created(self) -> float:
         """Return when the Job object was made."""
         return self.at + self.start_delay
+
+    @property
+    def limit(self) -> int:
+        """Return the backoffLimit: as told, as many retries as a failing run had, or the server's default."""
+        if self.backoff_limit is not None:
+            return self.backoff_limit
+        return self.retries if self.result in GIVES_UP else _DEFAULT_LIMIT
 
     def template(self) -> Template:
         """Return the pod template; the pods carry the Job's labels unless the story says otherwise."""
@@ -129,7 +138,7 @@ def _counters(**values: Any) -> dict[str, Any]:
     return {**status, "terminating": 0, "uncountedTerminatedPods": {}, "ready": values.get("ready", 0)}
 
 
-def job_object(side: Side, name: str, run: Run, backoff_limit: int, **more: Any) -> dict[str, Any]:
+def job_object(side: Side, name: str, run: Run, **more: Any) -> dict[str, Any]:
     """Return a Job without status, defaults filled in as the server does."""
     metadata = side.metadata("Job", name, run.created, generation=1, labels=run.labels, **more)
     uid = metadata["uid"]
@@ -143,7 +152,7 @@ def job_object(side: Side, name: str, run: Run, backoff_limit: int, **more: Any)
     spec: dict[str, Any] = {"parallelism": 1, "completions": 1}
     if run.deadline is not None:
         spec["activeDeadlineSeconds"] = int(run.deadline)
-    spec["backoffLimit"] = backoff_limit
+    spec["backoffLimit"] = run.limit
     spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
     spec["manualSelector"] = False
     spec["template"] = {"metadata": {"labels": {**template.labels, **tracking}}, "spec": template.spec()}
@@ -162,10 +171,7 @@ class _Play:
             run.exit_code, run.reason = 137, run.reason or "OOMKilled"
         if run.result == "deadline" and run.deadline is None:
             run.deadline = run.took
-        limit = run.backoff_limit
-        if limit is None:
-            limit = run.retries if run.result in ("failed", "oom", "pods_gone") else 6
-        self.job = job_object(side, name, run, limit, **owner)
+        self.job = job_object(side, name, run, **owner)
         self.template = run.template()
 
     def play(self) -> Outcome:
