@@ -330,15 +330,15 @@ def test_any_text_gives_a_sound_verdict(
 )
 def test_huge_line_takes_bounded_time(classifier: Classifier, piece: str) -> None:
     line = piece * (1_000_000 // len(piece)) + " no such host, context deadline exceeded, permission denied: 0, Killed"
-    start = time.perf_counter()
+    start = time.process_time()
     verdict = classifier.classify(line)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert verdict.signature is None or verdict.matched_text
 
 
 def test_ten_thousand_distinct_lines_take_well_under_a_second() -> None:
     classifier = Classifier()
     lines = [f"02:00:{i % 60:02} INFO copied object {i} to dr-backup in {i * 7} ms, checksum ok" for i in range(10_000)]
-    start = time.perf_counter()
+    start = time.process_time()
     assert not any(classifier.classify(line).cause for line in lines)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
