@@ -28,8 +28,8 @@ GENERAL = (
     r"\berr(?:or|ors)?\b|\berr=|exception|traceback|\bpanic|\bfatal|\bcritical\b|\bfail(?:ed|ure|ures|ing|s)?\b"
     r"|\bdenied\b|\bforbidden\b|\bunauthorized\b|\brefused\b|\btimeout\b|\btime out\b|\btimed[ -]?out\b"
     r"|\bexceeded\b|\bunreachable\b|no route to host|no such host|no space left|no such file|not found\b|\bunable to\b"
-    r"|\bcannot\b|\binvalid\b|\bexpired\b|\bcorrupt|\bmismatch|\bkilled\b|\babort(?:ed|ing)?\b|reset by peer|broken pipe|\bthrottl"
-    r"|\bslowdown\b|\bslow down\b|\bquota\b|\balready locked\b|unexpected EOF|\bx509\b"
+    r"|\bcannot\b|\binvalid\b|\bexpired\b|\bcorrupt|\bmismatch|\bkilled\b|\babort(?:ed|ing)?\b|reset by peer"
+    r"|broken pipe|\bthrottl|\bslowdown\b|\bslow down\b|\bquota\b|\balready locked\b|unexpected EOF|\bx509\b"
 )
 
 _LONG = 4096  # characters; of longer lines only the surroundings of a word are matched, which bounds every pattern

@@ -88,15 +88,15 @@ def gather(params: Params, clients: t.Any) -> Gathered:
         return Gathered(failed(NAME, query, _unknown_job(cluster, asked, str(name), refused), denied=denied))
     pods = _Pods(asked, name)
     read, failure = guarded(lambda: pods.read(cluster))
-    if failure:
-        denied.append(denied_entry("pods", failure))
     if name is None and read and not pods.count:
         refused, unknown = look_for_namespace(cluster, asked.namespace)
         denied += unknown
     now = cluster.clock.now()
     row = _row(asked, obj, now)
-    if row is None and refused is None:
+    if failure and row is None and refused is None:
         refused = failure  # nothing at all could be looked at
+    elif failure:
+        denied.append(denied_entry("pods", failure))
     events = _events(cluster, asked, name, pods, denied)
     outcome = "empty" if row is None and not pods.count else "ok"
     conditions = ((obj or {}).get("status") or {}).get("conditions") or []
