@@ -66,7 +66,7 @@ class Seen(t.NamedTuple):
     kind: str
     object: str
     message: str
-    count: int
+    times: int
     first_at: datetime
     last_at: datetime
     component: str | None
@@ -90,7 +90,7 @@ def read_event(obj: dict[str, t.Any]) -> Seen:
         kind=str(about.get("kind") or ""),
         object=str(about.get("name") or ""),
         message=str(obj.get("message") or "")[:2400],
-        count=int(series.get("count") or obj.get("count") or 1),
+        times=int(series.get("count") or obj.get("count") or 1),
         first_at=min(first, last),
         last_at=last,
         component=obj.get("reportingComponent") or (obj.get("source") or {}).get("component") or None,
@@ -124,7 +124,7 @@ class Group:
 
     def add(self, event: Seen) -> None:
         """Count the event in."""
-        self.count += event.count
+        self.count += event.times
         self.first_at = min(self.first_at, event.first_at)
         self.combined = self.combined or event.message.startswith(COMBINED)
         if event.last_at > self.newest.last_at:
@@ -174,11 +174,11 @@ class Groups:
 
     def add(self, event: Seen) -> None:
         """Count the event into its group."""
-        self.events += event.count
-        self.warnings += event.count if event.type != "Normal" else 0
+        self.events += event.times
+        self.warnings += event.times if event.type != "Normal" else 0
         if (event.reason, event.type) in self._reasons or len(self._reasons) < MOST_REASONS:
             counted, objects = self._reasons.setdefault((event.reason, event.type), ([0], set()))
-            counted[0] += event.count
+            counted[0] += event.times
             objects.add(hash((event.kind, event.object)))
         owner = self._copies.owner_of(event.object)
         telling = tells_trouble(event)
@@ -205,8 +205,8 @@ class Groups:
 
     def by_reason(self, most: int = 30) -> list[dict[str, t.Any]]:
         """How often each reason was given and to how many objects, most frequent first."""
-        rows = [
+        ranked = sorted(self._reasons.items(), key=lambda pair: (-pair[1][0][0], pair[0]))
+        return [
             {"reason": reason, "type": kind, "count": counted[0], "objects": len(objects)}
-            for (reason, kind), (counted, objects) in self._reasons.items()
+            for (reason, kind), (counted, objects) in ranked[:most]
         ]
-        return sorted(rows, key=lambda row: (-row["count"], row["reason"]))[:most]

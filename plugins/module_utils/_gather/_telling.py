@@ -223,7 +223,8 @@ def _inner(operator: str, argument: t.Any) -> frozenset[str] | None:
 def _cover(required: set[str]) -> list[str]:
     """A few words of which every required literal contains one: the fewer, the faster a block is searched."""
     words = {word for literal in required for word in re.findall(r"[a-z0-9]{4,}", literal)} - _FREQUENT
-    left, chosen = set(required), []
+    left = set(required)
+    chosen: list[str] = []
     while left:
         gain = {word: sum(word in literal for literal in left) for word in words}
         best = max(gain, key=lambda word: (gain[word], len(word), word), default=None)

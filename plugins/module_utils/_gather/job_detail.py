@@ -87,16 +87,16 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     if refused and refused.outcome == "not_found":
         return Gathered(failed(NAME, query, _unknown_job(cluster, asked, str(name), refused), denied=denied))
     pods = _Pods(asked, name)
-    read, failure = guarded(lambda: pods.read(cluster))
+    read, no_pods = guarded(lambda: pods.read(cluster))
     if name is None and read and not pods.count:
         refused, unknown = look_for_namespace(cluster, asked.namespace)
         denied += unknown
     now = cluster.clock.now()
     row = _row(asked, obj, now)
-    if failure and row is None and refused is None:
-        refused = failure  # nothing at all could be looked at
-    elif failure:
-        denied.append(denied_entry("pods", failure))
+    if no_pods and row is None and refused is None:
+        refused = no_pods  # nothing at all could be looked at
+    elif no_pods:
+        denied.append(denied_entry("pods", no_pods))
     events = _events(cluster, asked, name, pods, denied)
     outcome = "empty" if row is None and not pods.count else "ok"
     conditions = ((obj or {}).get("status") or {}).get("conditions") or []
@@ -356,7 +356,7 @@ def _read_events(cluster: t.Any, namespace: str, about: str) -> list[dict[str, t
                 "kind": event.kind,
                 "object": event.object,
                 "message": clip(event.message),
-                "count": event.count,
+                "count": event.times,
                 "first_at": rfc3339(event.first_at),
                 "last_at": rfc3339(event.last_at),
                 "component": event.component,
