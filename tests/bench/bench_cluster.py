@@ -43,7 +43,7 @@ def main() -> int:
     described = harness.scenario(options.scenario)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with harness.lab(harness.SCENARIOS / f"{options.scenario}.yml", folder / "lab") as lab:
+        with harness.lab(harness.SCENARIOS / f"{options.scenario}.yaml", folder / "lab") as lab:
             contestants = _contestants(folder, lab.info, described)
             for run in contestants.values():  # a warm-up: byte code and page cache
                 run()

@@ -57,12 +57,12 @@ class Run:
 
 def scenario(name: str) -> dict[str, t.Any]:
     """The scenario file as data."""
-    return yaml.safe_load((SCENARIOS / f"{name}.yml").read_text())
+    return yaml.safe_load((SCENARIOS / f"{name}.yaml").read_text())
 
 
 def scenario_names() -> list[str]:
     """All scenarios, in the order of their names."""
-    return sorted(path.stem for path in SCENARIOS.glob("*.yml"))
+    return sorted(path.stem for path in SCENARIOS.glob("*.yaml"))
 
 
 @contextmanager

@@ -21,7 +21,7 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """One scenario, run twice: in the worker and as ordinary modules."""
     described = harness.scenario(request.param)
     folder = tmp_path_factory.mktemp(request.param)
-    with harness.lab(harness.SCENARIOS / f"{request.param}.yml", folder / "lab") as lab:
+    with harness.lab(harness.SCENARIOS / f"{request.param}.yaml", folder / "lab") as lab:
         values = harness.variables(lab.info, described, folder / "report")
         here = harness.play(folder / "here", values)
         audit = lab.audit()

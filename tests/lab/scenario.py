@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from lab.stories.bulk import story_bulk
 from lab.stories.cronjobs import story_cronjob
 from lab.stories.jobs import story_job
 from lab.stories.others import story_configmap, story_events, story_replication_sources, story_velero_backups
+from lab.stories.pairs import expand_pairs
 from lab.stories.side import Side
 from lab.stories.snapshots import story_snapshots
 
@@ -97,6 +98,7 @@ def load_scenario(path: Path) -> Scenario:
     """Read a scenario; a key that nobody reads is an error, because it is most likely a typing error."""
     with path.open(encoding="utf-8") as stream:
         raw = yaml.load(stream, Loader=_Loader)  # noqa: S506
+    raw = expand_pairs(raw)
     _only(raw, _SCENARIO_KEYS, str(path))
     for name in SIDES:
         _only(raw.get(name) or {}, _SIDE_KEYS, f"{path}: {name}")
@@ -110,26 +112,26 @@ def _only(raw: dict[str, Any], known: set[str], where: str) -> None:
         raise ValueError(f"{where}: unknown keys {sorted(unknown)}")
 
 
+def _rule(groups: list[str], resources: list[str], verbs: list[str], names: Sequence[str] = ()) -> dict[str, Any]:
+    made: dict[str, Any] = {"verbs": verbs, "apiGroups": groups, "resources": resources}
+    return {**made, "resourceNames": list(names)} if names else made
+
+
 def reader_rules(namespace: str) -> list[tuple[str, dict[str, Any]]]:
-    """Return the reader's least-privilege rules as (where, rule): the namespace, ``monitoring``, or the whole cluster."""
+    """Return the reader's least-privilege rules as (where, rule): a namespace, or "" for the whole cluster."""
     read = ["get", "list"]
-
-    def rule(groups: list[str], resources: list[str], verbs: list[str], names: list[str] | None = None) -> dict[str, Any]:
-        made: dict[str, Any] = {"verbs": verbs, "apiGroups": groups, "resources": resources}
-        return {**made, "resourceNames": names} if names else made
-
     services = [f"{scheme}prometheus:{port}" for scheme in ("", "http:") for port in ("9090", "web")]
     return [
-        (namespace, rule(["batch"], ["jobs", "cronjobs"], read)),
-        (namespace, rule([""], ["pods", "events", "persistentvolumeclaims"], read)),
-        (namespace, rule([""], ["pods/log"], ["get"])),
-        (namespace, rule([""], ["configmaps"], ["get"], ["backup-vault-config"])),
-        (namespace, rule([""], ["namespaces"], ["get"], [namespace])),
-        (namespace, rule(["snapshot.storage.k8s.io"], ["volumesnapshots"], read)),
-        (namespace, rule(["velero.io"], ["backups", "backupstoragelocations"], read)),
-        (namespace, rule(["volsync.backube"], ["replicationsources", "replicationdestinations"], read)),
-        ("monitoring", rule([""], ["services/proxy"], ["get"], services)),
-        ("", rule(["snapshot.storage.k8s.io"], ["volumesnapshotcontents", "volumesnapshotclasses"], read)),
+        (namespace, _rule(["batch"], ["jobs", "cronjobs"], read)),
+        (namespace, _rule([""], ["pods", "events", "persistentvolumeclaims"], read)),
+        (namespace, _rule([""], ["pods/log"], ["get"])),
+        (namespace, _rule([""], ["configmaps"], ["get"], ["backup-vault-config"])),
+        (namespace, _rule([""], ["namespaces"], ["get"], [namespace])),
+        (namespace, _rule(["snapshot.storage.k8s.io"], ["volumesnapshots"], read)),
+        (namespace, _rule(["velero.io"], ["backups", "backupstoragelocations"], read)),
+        (namespace, _rule(["volsync.backube"], ["replicationsources", "replicationdestinations"], read)),
+        ("monitoring", _rule([""], ["services/proxy"], ["get"], services)),
+        ("", _rule(["snapshot.storage.k8s.io"], ["volumesnapshotcontents", "volumesnapshotclasses"], read)),
     ]
 
 

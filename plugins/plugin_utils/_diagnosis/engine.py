@@ -16,7 +16,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import facts as facts_of
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import gaps as gaps_of
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import verdict
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.causes import CATALOGUE, load_causes
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.causes import CATALOGUE
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import rows, step, text, usable
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import (
     SEVERITIES,
@@ -26,7 +26,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules i
     evaluate,
     load_rules,
 )
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import Classifier
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import default_classifier
 
 EVIDENCE_SCHEMA = "sre.backup_sync/evidence/v1"
 DIAGNOSIS_SCHEMA = "sre.backup_sync/diagnosis/v1"
@@ -41,12 +41,6 @@ class BundleError(Exception):
 def shipped_rules(kind: str) -> tuple[Rule, ...]:
     """The rules that come with the collection for a kind of target."""
     return tuple(load_rules(os.path.join(CATALOGUE, f"rules_{kind}.yml")))
-
-
-@lru_cache(maxsize=1)
-def shipped_classifier() -> Classifier:
-    """The signature catalogue, read once in a process."""
-    return Classifier()
 
 
 def check_bundle(bundle: t.Any) -> None:
@@ -70,9 +64,10 @@ def diagnose(bundle: t.Any, *, rule_files: t.Sequence[str] = ()) -> dict[str, t.
     evidence = bundle["evidence"]
     target = bundle.get("target") if isinstance(bundle.get("target"), dict) else {}
     settings = bundle.get("settings") if isinstance(bundle.get("settings"), dict) else {}
-    causes = load_causes()
+    classifier = default_classifier()
+    causes = classifier.causes
     rules = _merged(shipped_rules(target["kind"]), rule_files, causes)
-    found = atoms_of.collect(evidence, shipped_classifier())
+    found = atoms_of.collect(evidence, classifier)
     facts = facts_of.derive(evidence, found, causes, settings)
     context = {**evidence, "facts": facts, "settings": settings, "target": target}
     results = [evaluate(rule, context, lambda name: usable(evidence, name)) for rule in rules]
@@ -101,7 +96,7 @@ def diagnose(bundle: t.Any, *, rule_files: t.Sequence[str] = ()) -> dict[str, t.
     }
 
 
-def _merged(shipped: tuple[Rule, ...], rule_files: t.Sequence[str], causes: dict[str, t.Any]) -> list[Rule]:
+def _merged(shipped: tuple[Rule, ...], rule_files: t.Sequence[str], causes: t.Mapping[str, t.Any]) -> list[Rule]:
     """Shipped rules, then the user's; a user's rule with a shipped id takes its place."""
     merged: OrderedDict[str, Rule] = OrderedDict((rule.id, rule) for rule in shipped)
     for path in rule_files:

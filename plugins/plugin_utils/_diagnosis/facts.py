@@ -13,7 +13,7 @@ import typing as t
 from collections import Counter
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import BROKEN_STATES, Atom
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.causes import Cause
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import Cause
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
     Row,
     figure,
@@ -33,7 +33,7 @@ _ENDPOINTS = (
 
 
 def derive(
-    evidence: t.Any, atoms: list[Atom], causes: dict[str, Cause], settings: dict[str, t.Any]
+    evidence: t.Any, atoms: list[Atom], causes: t.Mapping[str, Cause], settings: dict[str, t.Any]
 ) -> dict[str, t.Any]:
     """The `facts` that rules see.
 
@@ -85,7 +85,7 @@ def _named(holder: Row, name: str, verdicts: frozenset[str]) -> list[str]:
     )
 
 
-def cause_table(atoms: list[Atom], failing: set[str], causes: dict[str, Cause]) -> dict[str, dict[str, t.Any]]:
+def cause_table(atoms: list[Atom], failing: set[str], causes: t.Mapping[str, Cause]) -> dict[str, dict[str, t.Any]]:
     """What speaks for each cause.
 
     An atom counts when its resource is failing, or when it names no resource but something is failing (an event of a

@@ -10,7 +10,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.causes import CHAIN, Cause
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import Cause
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.causes import CHAIN, position
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import rows, step, text, usable
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import Result
 
@@ -38,7 +39,7 @@ class Candidate:
 
 
 def candidates(
-    facts: dict[str, t.Any], results: list[Result], causes: dict[str, Cause], evidence: t.Any
+    facts: dict[str, t.Any], results: list[Result], causes: t.Mapping[str, Cause], evidence: t.Any
 ) -> list[Candidate]:
     """All candidates, best first. Symptoms and refuted causes are left out."""
     found: dict[str, Candidate] = {}
@@ -72,7 +73,7 @@ def candidates(
         candidate.confidence = _confidence(candidate, evidence)
         candidate.score = _score(candidate, affected, set(facts["failing"]))
     listed = [item for item in listed if item.score > 0]
-    return _by_chain(sorted(listed, key=lambda item: (-item.score, item.cause.position, item.cause.id)))
+    return _by_chain(sorted(listed, key=lambda item: (-item.score, position(item.cause), item.cause.id)))
 
 
 def _confidence(candidate: Candidate, evidence: t.Any) -> str:
@@ -125,12 +126,12 @@ def _by_chain(listed: list[Candidate]) -> list[Candidate]:
         item
         for item in listed[1:]
         if item.score >= 0.6 * best.score
-        and item.cause.position < best.cause.position
+        and position(item.cause) < position(best.cause)
         and set(best.resources) <= set(item.resources)
     ]
     if not rivals:
         return listed
-    first = min(rivals, key=lambda item: (item.cause.position, -item.score))
+    first = min(rivals, key=lambda item: (position(item.cause), -item.score))
     return [first] + [item for item in listed if item is not first]
 
 
@@ -139,16 +140,16 @@ def _by_chain(listed: list[Candidate]) -> list[Candidate]:
 
 def chain(evidence: t.Any, facts: dict[str, t.Any], cause: Cause | None) -> list[dict[str, t.Any]]:
     """Every hop from source backup to ready point: proven, broken or unknown, as seen for what is affected."""
-    broken = cause.position if cause else len(CHAIN)
+    broken = position(cause) if cause else len(CHAIN)
     proven = _proven_until(evidence, facts)
     hops = []
-    for position, link in enumerate(CHAIN):
-        if position == broken:
+    for place, link in enumerate(CHAIN):
+        if place == broken:
             state = "broken"
-        elif position > broken:
+        elif place > broken:
             state = "unknown"
         else:
-            state = "proven" if position <= proven else "unknown"
+            state = "proven" if place <= proven else "unknown"
         hops.append({"link": link, "state": state})
     return hops
 

@@ -8,6 +8,7 @@ import re
 
 import pytest
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import engine
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import default_classifier
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import CLUSTER_STEPS
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import RuleError, evaluate, load_rules
 
@@ -71,7 +72,7 @@ def test_a_missing_rule_file_is_named():
 
 
 def test_shipped_rules_name_known_steps_and_causes():
-    causes = engine.load_causes()
+    causes = default_classifier().causes
     for rule in engine.shipped_rules("cluster"):
         assert rule.cause is None or rule.cause in causes, rule.id
         for need in rule.needs:
@@ -92,7 +93,7 @@ def test_without_evidence_every_rule_is_unknown():
 
 
 def test_next_steps_keep_no_placeholder():
-    for cause in engine.load_causes().values():
+    for cause in default_classifier().causes.values():
         for item in cause.next_steps:
             known = set(re.findall(r"\{([a-z_]+)\}", " ".join(item.values())))
             assert known <= {
