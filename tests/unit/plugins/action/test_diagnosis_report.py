@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import os
+from types import SimpleNamespace
+from unittest.mock import MagicMock
+
+import pytest
+from ansible_collections.sre.backup_sync.plugins.action.diagnosis_report import ActionModule
+
+DIAGNOSIS = {
+    "target": {"name": "prod"},
+    "status": "failing",
+    "root_cause": {"cause": "dns", "title": "DNS fails", "confidence": "likely", "score": 0.7},
+}
+
+
+@pytest.fixture
+def report(monkeypatch):
+    """Runs the action; returns its result and what it displayed."""
+
+    def run(**arguments):
+        task = SimpleNamespace(args={"diagnosis": DIAGNOSIS, **arguments}, async_val=0, check_mode=False, diff=False)
+        task.action = "sre.backup_sync.diagnosis_report"
+        task.ignore_unreachable = task.delegate_to = None
+        action = ActionModule(task, MagicMock(), SimpleNamespace(check_mode=False), MagicMock(), MagicMock(), MagicMock())
+        shown = []
+        monkeypatch.setattr(action, "_display", SimpleNamespace(display=shown.append))
+        return action.run(task_vars={}), "\n".join(shown)
+
+    return run
+
+
+def test_no_folder_no_files(report):
+    result, shown = report()
+    assert (result["folder"], result["files"]) == (None, [])
+    assert "STATUS      FAILING" in shown and "REPORT" not in shown
+    assert not result.get("failed")
+
+
+def test_files_of_all_formats(report, tmp_path):
+    result, shown = report(path=str(tmp_path), evidence={"schema": "x"})
+    assert sorted(os.listdir(tmp_path / "prod")) == ["diagnosis.json", "evidence.json", "report.txt"]
+    assert json.loads((tmp_path / "prod" / "diagnosis.json").read_text()) == DIAGNOSIS
+    assert json.loads((tmp_path / "prod" / "evidence.json").read_text()) == {"schema": "x"}
+    assert (tmp_path / "prod" / "report.txt").read_text() == shown + "\n"
+    assert len(result["files"]) == 3
+
+
+@pytest.mark.parametrize(
+    "formats, files, printed",
+    [(["text"], ["report.txt"], True), (["json"], ["diagnosis.json"], False)],
+)
+def test_formats(report, tmp_path, formats, files, printed):
+    dummy, shown = report(path=str(tmp_path), formats=formats)
+    assert os.listdir(tmp_path / "prod") == files
+    assert bool(shown) is printed
+
+
+def test_an_unwritable_folder_fails_after_the_screen(report, tmp_path):
+    (tmp_path / "file").write_text("")
+    result, shown = report(path=str(tmp_path / "file"))
+    assert "STATUS      FAILING" in shown
+    assert result["failed"] and result["msg"].startswith("sync_report_dir: the report cannot be written to ")
+    assert "lines" not in result
+
+
+@pytest.mark.parametrize(
+    "fail_on, red_statuses",
+    [
+        ("never", set()),
+        ("failing", {"failing"}),
+        ("lagging", {"failing", "lagging"}),
+        ("unknown", {"failing", "lagging", "inconclusive"}),
+    ],
+)
+def test_what_turns_red(report, tmp_path, fail_on, red_statuses):
+    for status in ("healthy", "lagging", "failing", "inconclusive"):
+        result, shown = report(diagnosis=dict(DIAGNOSIS, status=status), fail_on=fail_on, path=str(tmp_path))
+        assert bool(result.get("failed")) is (status in red_statuses)
+        assert status.upper() in shown
+        assert (tmp_path / "prod" / "diagnosis.json").is_file()
