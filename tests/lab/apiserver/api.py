@@ -213,8 +213,8 @@ class Api:
     def _log(self, request: Request, wanted: Attributes) -> Answer:
         try:
             negotiate(request.headers.get("Accept", ""), "log")
-        except ApiError as error:
-            error.fair_queue = False
+        except ApiError as refused:
+            refused.fair_queue = False
             raise
         options = logs.parse_options(request.query, wanted.name)
         pod = self.state.store.get("", "pods", wanted.namespace, wanted.name)

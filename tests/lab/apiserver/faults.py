@@ -55,7 +55,7 @@ class Fault:
 
 
 def _consistent_token(request: Request) -> bool:
-    token = request.query.get("continue")
+    token = request.query.get("continue", "")
     return bool(token) and decode_token(token)[0] >= 0
 
 

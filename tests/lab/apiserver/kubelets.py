@@ -26,7 +26,9 @@ class KubeletFault:
         return not self.error
 
 
-def reach(store: Store, fault: KubeletFault | None, pod: dict[str, Any], container: str, query: Mapping[str, str]) -> None:
+def reach(
+    store: Store, fault: KubeletFault | None, pod: dict[str, Any], container: str, query: Mapping[str, str]
+) -> None:
     """Raise what the API server answers where it cannot get the log from the pod's node."""
     node_name = pod["spec"]["nodeName"]
     node = store.get("", "nodes", "", node_name)

@@ -190,7 +190,7 @@ def choose_container(pod: dict[str, Any], wanted: str) -> str:
             raise bad_request(f"container {wanted} is not valid for pod {name}", fair_queue=False)
         return wanted
     if len(regular) == 1:
-        return regular[0]
+        return str(regular[0])
     message = f"a container name must be specified for pod {name}, choose one of: [{' '.join(regular)}]"
     if init:
         message += f" or one of the init containers: [{' '.join(init)}]"

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import http.client
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from email.message import Message
 from typing import Any
 
 from lab.apiserver.status import Answer, ApiError, bad_request, object_not_found
@@ -71,7 +72,7 @@ def resolve(store: Store, namespace: str, wanted: ServiceId) -> tuple[str, int]:
 
 
 def forward(
-    address: tuple[str, int], method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    address: tuple[str, int], method: str, path: str, query: str, headers: Message, body: bytes
 ) -> Answer:
     """Send the request on and return the backend's own answer, error answers included."""
     target = urllib.parse.quote(path, safe="/:%") + (f"?{query}" if query else "")

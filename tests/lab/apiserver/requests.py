@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 
 from lab.clock import seconds
 from lab.apiserver.rbac import Attributes
@@ -27,7 +27,7 @@ class Request:
 
     method: str
     target: str
-    headers: Mapping[str, str]
+    headers: Message
     body: bytes = b""
     path: str = field(init=False)
     query_string: str = field(init=False)

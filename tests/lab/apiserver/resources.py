@@ -114,7 +114,7 @@ def _builtin(row: dict[str, Any]) -> ResourceType:
         Subresource(sub["name"], sub["kind"], tuple(sub["verbs"]), sub["group"], sub["version"])
         for sub in row.pop("subresources", ())
     )
-    lists = {key: tuple(row.pop(key)) for key in ("verbs", "short_names", "categories") if key in row}
+    lists: dict[str, Any] = {key: tuple(row.pop(key)) for key in ("verbs", "short_names", "categories") if key in row}
     warning = _WARNINGS.get((row["group"], row["plural"]), "")
     return ResourceType(**row, **lists, subresources=subresources, warning=warning)
 

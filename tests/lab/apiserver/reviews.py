@@ -44,11 +44,11 @@ def read_body(raw: bytes, content_type: str, kind: str) -> dict[str, Any]:
 def access_review(authorizer: Authorizer, user: User, body: dict[str, Any]) -> Answer:
     """Answer a SelfSubjectAccessReview; it does not look whether namespace or resource exist."""
     spec = body.get("spec") or {}
-    resource = spec.get("resourceAttributes")
-    path = spec.get("nonResourceAttributes")
-    if (resource is None) == (path is None):
+    if ("resourceAttributes" in spec) == ("nonResourceAttributes" in spec):
         raise _one_of_two()
-    if resource is not None:
+    resource: dict[str, Any] = spec.get("resourceAttributes", {})
+    path: dict[str, Any] = spec.get("nonResourceAttributes", {})
+    if "resourceAttributes" in spec:
         wanted = Attributes(
             verb=resource.get("verb", ""),
             group=resource.get("group", ""),
@@ -66,7 +66,7 @@ def access_review(authorizer: Authorizer, user: User, body: dict[str, Any]) -> A
     status: dict[str, Any] = {"allowed": allowed}
     if reason:
         status["reason"] = reason
-    unknown = [key for key in resource or {} if key not in _RESOURCE_FIELDS]
+    unknown = [key for key in resource if key not in _RESOURCE_FIELDS]
     warnings = [f'unknown field "spec.resourceAttributes.{key}"' for key in unknown]
     return json_answer(_review("SelfSubjectAccessReview", echoed, status), 201, warnings)
 

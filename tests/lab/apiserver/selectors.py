@@ -217,8 +217,12 @@ def parse_fields(text: str) -> list[FieldTerm]:
     return terms
 
 
+def _reader(*keys: str) -> Callable[[dict[str, Any]], str]:
+    return lambda body: _read(body, keys)
+
+
 def _dotted(*paths: str) -> dict[str, Callable[[dict[str, Any]], str]]:
-    return {path: lambda body, keys=tuple(path.split(".")): _read(body, keys) for path in paths}
+    return {path: _reader(*path.split(".")) for path in paths}
 
 
 def _read(body: Any, keys: tuple[str, ...]) -> str:
@@ -233,8 +237,8 @@ def _event_fields(subject: str, reporter: str) -> dict[str, Callable[[dict[str, 
     """Return the fields of both event APIs; both read the stored core/v1 form."""
     fields = _dotted("reason", "type")
     for key in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath"):
-        fields[f"{subject}.{key}"] = lambda body, path=("involvedObject", key): _read(body, path)
-    fields[reporter] = lambda body: _read(body, ("reportingComponent",))
+        fields[f"{subject}.{key}"] = _reader("involvedObject", key)
+    fields[reporter] = _reader("reportingComponent")
     return fields
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from lab.apiserver.logs import GeneratedLog
@@ -57,7 +58,7 @@ class _Bulk:
             if index < pods:
                 self._job_with_pod(name, index, count)
             else:
-                self._lazy(self.types["jobs"], name, APP_LABELS, lambda i=index, n=name: self._job(n, i, count))
+                self._lazy(self.types["jobs"], name, APP_LABELS, partial(self._job, name, index, count))
 
     def _run(self, index: int, count: int) -> Any:
         every = self.story.get("failed_every", 0)
@@ -89,8 +90,7 @@ class _Bulk:
         step = self.span / count if count else 0
         for index in range(count):
             name = f"bulk-{index:06d}"
-            make: Callable[..., dict[str, Any]] = lambda i=index, n=name: self._snapshot(n, i * step)
-            self._lazy(self.types["volumesnapshots"], name, APP_LABELS, make)
+            self._lazy(self.types["volumesnapshots"], name, APP_LABELS, partial(self._snapshot, name, index * step))
 
     def _snapshot(self, name: str, back: float) -> dict[str, Any]:
         made = self._fresh()
@@ -102,14 +102,13 @@ class _Bulk:
 
     def events(self, count: int) -> None:
         """Add events of the bulk Jobs, all within the time that events are kept."""
-        about = {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": self.side.namespace}}
         step = (self.side.event_ttl_s - 120) / count if count else 0
         for index in range(count):
             name = f"backup-sync-bulk-{index % max(1, self.story.get('jobs', 1)):06d}-{self.side.suffix(index)}"
-            subject = {**about, "metadata": {**about["metadata"], "name": name}}
+            metadata = {"namespace": self.side.namespace, "name": name}
+            subject = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
             key = f"{name}.{index:016x}"
-            make: Callable[..., dict[str, Any]] = lambda i=index, s=subject, k=key: self._event(s, k, i * step, i)
-            self._lazy(self.types["events"], key, {}, make)
+            self._lazy(self.types["events"], key, {}, partial(self._event, subject, key, index * step, index))
 
     def _event(self, about: dict[str, Any], name: str, back: float, index: int) -> dict[str, Any]:
         made = self._fresh()

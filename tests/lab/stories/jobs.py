@@ -342,7 +342,8 @@ class _Play:
         cause = run.message or _DEFAULT_MESSAGES["quota_blocked"]
         name = self.job["metadata"]["name"]
         tries = _retry_times(run.created, side.moment.now)
-        texts = [f'Error creating: pods "{name}-{side.suffix(name, n)}" is forbidden: {cause}' for n in range(len(tries))]
+        pods = [f"{name}-{side.suffix(name, number)}" for number in range(len(tries))]
+        texts = [f'Error creating: pods "{pod}" is forbidden: {cause}' for pod in pods]
         for at, text in list(zip(tries, texts))[:10]:
             self._event("FailedCreate", text, at, "Warning")
         if len(tries) > 10:

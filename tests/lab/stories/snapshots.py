@@ -66,7 +66,8 @@ def _claim(side: Side, name: str) -> None:
     }
     status = {"phase": "Bound", "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "10Gi"}}
     metadata = side.metadata("PersistentVolumeClaim", name, side.moment.ago("90d"))
-    side.add({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec, "status": status})
+    body = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}
+    side.add({**body, "status": status})
 
 
 class _Snapshot:

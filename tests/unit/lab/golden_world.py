@@ -146,7 +146,8 @@ class World:
 
 def _is_list(recording: Recording) -> bool:
     body = recording.body
-    return recording.response["status"] == 200 and isinstance(body, dict) and "resourceVersion" in body.get("metadata", {})
+    answered = recording.response["status"] == 200 and isinstance(body, dict)
+    return answered and "resourceVersion" in body.get("metadata", {})
 
 
 def _objects_of(recording: Recording) -> Iterator[tuple[dict[str, Any], int]]:

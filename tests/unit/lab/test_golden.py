@@ -39,7 +39,12 @@ LEFT_OUT = {
 
 _RECORDINGS = load()
 _HEADERS = ("Content-Type", "Cache-Control", "X-Content-Type-Options", "Retry-After", "Vary")
-_PROXY_RULE = {"verbs": ["get"], "apiGroups": [""], "resources": ["services/proxy"], "resourceNames": ["http:prom:9090"]}
+_PROXY_RULE = {
+    "verbs": ["get"],
+    "apiGroups": [""],
+    "resources": ["services/proxy"],
+    "resourceNames": ["http:prom:9090"],
+}
 _BY_NAME_RULE = {
     "verbs": ["get", "list"],
     "apiGroups": [""],

@@ -23,10 +23,23 @@ _CUSTOM = ("snapshot.storage.k8s.io", "velero.io", "volsync.backube")
 _VERSION = kubernetes_validate.latest_version()
 
 
+_SEEN: set[str] = set()
+
+
+def _form(value: Any) -> Any:
+    """Return the structure of an object without its texts and numbers: the schemas look at nothing else."""
+    if isinstance(value, dict):
+        return {key: _form(item) for key, item in value.items()}
+    return [_form(item) for item in value] if isinstance(value, list) else type(value).__name__
+
+
 def _valid(body: dict[str, Any]) -> None:
-    """Validate built-in objects; no schema of the custom ones is at hand."""
-    if not body["apiVersion"].startswith(_CUSTOM):
-        kubernetes_validate.validate(body, _VERSION, strict=True)
+    """Validate built-in objects, once per form (10 ms each); no schema of the custom ones is at hand."""
+    form = f"{body['kind']} {_form(body)}"
+    if form in _SEEN or body["apiVersion"].startswith(_CUSTOM):
+        return
+    kubernetes_validate.validate(body, _VERSION, strict=True)
+    _SEEN.add(form)
 
 
 @pytest.mark.parametrize("path", _SCENARIOS, ids=lambda path: path.stem)
