@@ -23,6 +23,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidenc
 LINES = 40
 WIDTH = 100
 _LABEL = 12
+_LONGEST_PATH = 40
 
 Json = t.Dict[str, t.Any]
 
@@ -194,17 +195,33 @@ def _evidence(diagnosis: Json, room: _Room) -> list[str]:
     lines: list[str] = []
     seen: set[str] = set()
     for row in rows:
-        text = f"{row.get('step')} {row.get('path') or ''}: {_plain_text(row.get('value'))}"
+        text = f"{_place(row)}: {_clean(_plain_text(row.get('value')))}"
         if text in seen:
             continue
         seen.add(text)
         at = parse_time(row.get("at"))
         stamp = f" @ {at:%m-%d %H:%M:%SZ}" if at else ""
-        room_left = 2 * (WIDTH - _LABEL) - len(stamp) - 16  # two lines, and some blanks lost to wrapping
-        lines += _entry("EVIDENCE" if not lines else "", _clip(_clean(text), room_left) + stamp, most=2)
+        lines += _entry("EVIDENCE" if not lines else "", _two_lines(text, stamp))
         if len(seen) == room.evidence:
             break
     return lines
+
+
+def _place(row: Json) -> str:
+    """`jobs summary.resources_failing`; an expression that nobody reads at a glance is left to the report."""
+    step, path = str(row.get("step")), str(row.get("path") or "")
+    path = path[len(step) + 1 :] if path.startswith(f"{step}.") else path
+    return _clip(_clean(f"{step} {path}" if len(path) <= _LONGEST_PATH else step), WIDTH - _LABEL)
+
+
+def _two_lines(text: str, stamp: str) -> str:
+    """The text and its time, cut in the middle to two lines: the last words of an error are the telling ones."""
+    room = 2 * (WIDTH - _LABEL) - len(stamp)
+    while True:
+        head = text if len(text) <= room else f"{text[: room // 3].rstrip()} ... {text[5 - room + room // 3 :].lstrip()}"
+        if len(textwrap.wrap(head + stamp, WIDTH - _LABEL, break_on_hyphens=False)) <= 2:
+            return head + stamp
+        room -= 4  # words that do not fit on a line leave blanks
 
 
 def _notes(diagnosis: Json, room: _Room) -> list[str]:
@@ -323,12 +340,15 @@ def _last_blank(line: str, most: int) -> int | None:
 
 
 def _plain_text(value: t.Any) -> str:
-    """A value as people write it."""
+    """A value as people write it: of a row its message, of a list the first rows."""
     if isinstance(value, str):
         return value
-    if isinstance(value, dict) and isinstance(value.get("text"), str):
-        return value["text"]
-    return json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, dict):
+        told = value.get("message") or value.get("text")
+        return str(told) if told else ", ".join(f"{key}: {_plain_text(one)}" for key, one in value.items())
+    if isinstance(value, list):
+        return "; ".join(_plain_text(one) for one in value[:3]) + ("; ..." if len(value) > 3 else "")
+    return json.dumps(value, default=str)
 
 
 def _dict(holder: Json, name: str) -> Json:

@@ -99,6 +99,31 @@ def test_the_screen():
     assert "\n".join(report_lines(FAILING, where="/reports/prod")) + "\n" == SCREEN
 
 
+@pytest.mark.parametrize(
+    "path, value, shown",
+    [
+        ("jobs.summary.failed", 3, "jobs summary.failed: 3"),
+        ("summary.limits", {"low": 1, "high": None}, "jobs summary.limits: low: 1, high: null"),
+        ("problems", [{"message": "no key", "x": 1}, {"message": "bad"}], "jobs problems: no key; bad"),
+        ("a[?b=='c'].{d: d, e: e, f: f, g: g, h: h}", [1, 2, 3, 4], "jobs: 1; 2; 3; ..."),
+    ],
+)
+def test_evidence_is_readable(path, value, shown):
+    evidence = [{"step": "jobs", "path": path, "value": value, "at": None}]
+    lines = report_lines(dict(FAILING, root_cause=dict(FAILING["root_cause"], evidence=evidence)))
+    assert f"EVIDENCE    {shown}" in lines
+
+
+def test_of_a_long_line_the_end_is_kept():
+    value = "copy failed: " + "https://objects.example.com/a/long/path " * 9 + "dial tcp: no such host"
+    evidence = [{"step": "logs", "path": "lines[0]", "value": value, "at": "2026-11-20T20:31:07Z"}]
+    lines = report_lines(dict(FAILING, root_cause=dict(FAILING["root_cause"], evidence=evidence)))
+    start = next(index for index, line in enumerate(lines) if line.startswith("EVIDENCE"))
+    assert lines[start].startswith("EVIDENCE    logs lines[0]: copy failed: ")
+    assert lines[start + 1].endswith("dial tcp: no such host @ 11-20 20:31:07Z")
+    assert lines[start + 2] == ""
+
+
 def test_healthy_needs_few_lines():
     diagnosis = {
         "target": {"name": "prod"},
@@ -177,7 +202,12 @@ def _mappings(*names: str) -> st.SearchStrategy:
 @settings(max_examples=150, deadline=None)
 @given(
     st.fixed_dictionaries(
-        {"status": _VALUE, "root_cause": st.fixed_dictionaries({"title": _TEXT, "explanation": _VALUE, "score": _VALUE})},
+        {
+            "status": _VALUE,
+            "root_cause": st.fixed_dictionaries(
+                {"title": _TEXT, "explanation": _VALUE, "score": _VALUE, "evidence": _mappings("step", "path", "value")}
+            ),
+        },
         optional={
             "target": st.one_of(_VALUE, st.fixed_dictionaries({"name": _VALUE, "namespace": _VALUE})),
             "alert": st.one_of(_VALUE, st.fixed_dictionaries({"name": _VALUE})),
