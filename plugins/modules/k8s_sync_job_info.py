@@ -18,7 +18,7 @@ description:
     This is step 1 of the runbook for cross-cluster backup sync.
   - Jobs alone mislead. History limits and TTL remove most of them, and a suspended or blocked schedule has none to
     show.
-    RV(evidence.summary.horizon) says how far back the list can see.
+    The horizon in RV(evidence.summary) says how far back the list can see.
   - A job that cannot create pods has no condition at all; its state is V(ignore:blocked). A failed job has no
     completion
     time; its end is that of its condition.
@@ -111,7 +111,7 @@ evidence:
       returned: when the source answered
     jobs:
       description:
-        - The jobs, worst first. RV(evidence.jobs[].duration_s) of an unfinished job is how long it has run so
+        - The jobs, worst first. C(duration_s) of an unfinished job is how long it has run so
           far.
       type: list
       elements: dict

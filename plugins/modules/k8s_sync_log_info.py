@@ -66,7 +66,7 @@ options:
   max_bytes:
     description:
       - At most so many bytes of each log; V(0) for no bound.
-      - The API server cuts the end, so this is a safety net over O(tail_lines). RV(evidence.summary.cut) counts
+      - The API server cuts the end, so this is a safety net over O(tail_lines). RV(evidence.summary) counts
         the logs
         that it cut. The last lines of a container that ended in error are read all the same.
     type: int
