@@ -188,9 +188,9 @@ class Groups:
         if group is None:
             resource = self._copies.resource_of(owner) if owner else None
             group = self._groups[key] = Group(event, telling, owner is not None, resource)
-            if len(self._groups) >= 2 * MOST_GROUPS:
-                self._drop()
         group.add(event)
+        if len(self._groups) >= 2 * MOST_GROUPS:
+            self._drop()
 
     def _drop(self) -> None:
         ranked = sorted(self._groups.items(), key=lambda pair: pair[1].rank(), reverse=True)

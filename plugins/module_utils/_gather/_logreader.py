@@ -80,7 +80,7 @@ class LogReader:
     def close(self) -> None:
         """The log has ended; what waits for its line end is its last line."""
         if self._waiting:
-            self._take(bytes(self._waiting) + b"\n")
+            self._take(bytes(self._waiting) + (b"" if self._waiting.endswith(b"\n") else b"\n"))
             self._waiting.clear()
 
     def _take(self, block: bytes) -> None:
@@ -111,9 +111,8 @@ class LogReader:
 
     @property
     def last_stamp(self) -> str | None:
-        """The kubelet's time stamp of the last whole line that was searched."""
-        tail = self.tail(1)
-        return tail[-1][0] if tail else None
+        """The newest of the kubelet's time stamps; a line that was cut may have lost its own."""
+        return next((stamp for stamp, dummy in reversed(self.tail()) if stamp), None)
 
     def tail(self, most: int = TAIL_LINES) -> list[tuple[str | None, str]]:
         """(time stamp, text) of the last lines that are not blank, oldest first."""

@@ -190,7 +190,13 @@ def _required(parsed: t.Any) -> frozenset[str] | None:
             options.append(inner)
     if len(run) >= _SHORTEST:
         options.append(frozenset({run}))
-    return max(options, key=lambda found: (min(map(len, found)) >= _LEAST_WORD, -len(found)), default=None)
+    return max(options, key=_worth, default=None)
+
+
+def _worth(found: frozenset[str]) -> tuple[bool, int, int]:
+    """How good a requirement is: long enough to be rare, few alternatives, and then the longer the better."""
+    shortest = min(map(len, found))
+    return (shortest >= _LEAST_WORD, -len(found), shortest)
 
 
 def _literal(operator: str, argument: t.Any) -> str | None:
