@@ -88,11 +88,11 @@ class PrometheusLab:
         self.stop()
 
 
-def start(spec: dict[str, Any], folder: Path | None = None, now: float | None = None) -> PrometheusLab:
+def start(spec: dict[str, Any], now: float | None = None, folder: Path | None = None) -> PrometheusLab:
     """Start what the key `prometheus` of a scenario describes.
 
-    folder: where a folder for the samples is made and removed again, the system's own by default. now: epoch seconds
-    that the relative times of the series refer to; Prometheus itself always lives in the present. Raises
+    now: epoch seconds that the relative times of the series refer to; Prometheus itself always lives in the present.
+    folder: where a folder for the samples is made and removed again, by default the system's own. Raises
     PrometheusMissing, ValueError.
     """
     unknown = set(spec) - _OPTIONS

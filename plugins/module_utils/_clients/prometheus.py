@@ -32,7 +32,9 @@ except ImportError:
 if t.TYPE_CHECKING:
     from ansible_collections.sre.backup_sync.plugins.module_utils._clients.kubernetes import Cluster
 
-_LONGEST_GET = 2000  # characters of query string; beyond it gateways answer 414
+_LONGEST_GET = 2000  # characters of query string; longer questions are posted
+_LONGEST_POST = 60_000
+_LONGEST_PROXIED = 6000  # the service proxy takes GET alone, and gateways before API servers cut off at 8 KiB
 _MOST_BYTES = 8 * 1024 * 1024  # the queries are bounded, so a larger reply is not an answer to them
 
 Params = t.Dict[str, t.Any]
@@ -116,6 +118,7 @@ class Prometheus:
                 hint="Give prometheus_url, or prometheus_service to go through the API server.",
             )
         self.address = self._way.address
+        self.longest_query = self._way.longest_query  # characters, as encoded for a URL
         self.requests = 0
 
     @property
@@ -151,6 +154,8 @@ class Prometheus:
 
 class _Direct:
     """HTTP to Prometheus' own address."""
+
+    longest_query = _LONGEST_POST
 
     def __init__(self, params: Params, timeout: float) -> None:
         self.address = _base_url(str(params["prometheus_url"]))
@@ -214,6 +219,8 @@ class _Direct:
 class _ServiceProxy:
     """GET through the API server: `create` on services/proxy, which a POST needs, is more than reading should ask."""
 
+    longest_query = _LONGEST_PROXIED
+
     def __init__(self, params: Params, cluster_getter: t.Callable[[], Cluster]) -> None:
         service = params["prometheus_service"]
         self._name = f"{service.get('scheme') or 'http'}:{service['name']}:{service.get('port') or '9090'}"
@@ -257,8 +264,8 @@ class _ServiceProxy:
         elif code in (502, 503) or "dial tcp" in text:
             outcome, hint = "unreachable", "The control plane cannot reach the Prometheus pod; check network policies."
         elif "not JSON" in text:
-            hint = "Something else than Prometheus answers there, most likely a login page; give prometheus_url instead."
-        return ReadFailed(outcome, text, code=code, hint=hint, grant=grant)
+            hint = "No Prometheus answers there, most likely a login page; give prometheus_url instead."
+        return ReadFailed(outcome, text.rstrip(".") + ".", code=code, hint=hint, grant=grant)
 
 
 # ---------------------------------------------------------------------------------------------------- pure pieces
@@ -327,8 +334,8 @@ def _vector(reply: Json) -> Answer:
 
 def _refusal(address: str, status: int, headers: t.Any, body: bytes, document: Json | None) -> ReadFailed:
     """What a reply means that is not 200 with JSON."""
-    text = (str(document["error"]) if document and document.get("error") else _page_text(body))[:500]
-    said = f": {text}" if text else "."
+    text = (str(document["error"]) if document and document.get("error") else _page_text(body))[:500].rstrip(".")
+    said = f": {text}." if text else "."
     if document and document.get("errorType") in ("timeout", "canceled"):
         return ReadFailed(
             "timeout", f"Prometheus gave the query up{said}", code=status, hint="Raise timeout or narrow the matchers."
@@ -390,15 +397,15 @@ def _page_text(body: bytes) -> str:
 def _transport_failure(address: str, exc: BaseException) -> ReadFailed:
     """Nothing that HTTP could express came back."""
     cause = getattr(exc, "reason", None) or exc
-    text = re.sub(r"<[^>]* object at 0x[0-9a-f]+>:? ?|\w+Connection\([^)]*\): ?", "", str(cause))[:300]
+    text = re.sub(r"<[^>]* object at 0x[0-9a-f]+>:? ?|\w+Connection\([^)]*\): ?", "", str(cause))[:300].rstrip(".")
     # NewConnectionError is a kind of ConnectTimeoutError in urllib3 2, and a refused connection is no time-out
     if isinstance(cause, (http_errors.TimeoutError, TimeoutError)) and not isinstance(
         cause, http_errors.NewConnectionError
     ):
         return ReadFailed(
-            "timeout", f"{address}: no answer in time: {text}", hint="Check the route to Prometheus, or raise timeout."
+            "timeout", f"{address}: no answer in time: {text}.", hint="Check the route to Prometheus, or raise timeout."
         )
     hint = "Check prometheus_url, DNS and the route from here to Prometheus."
     if isinstance(cause, http_errors.SSLError) or "certificate" in text.lower():
         hint = "The certificate is not trusted here: give prometheus_ca_cert, or check the address."
-    return ReadFailed("unreachable", f"{address} cannot be reached: {text}", hint=hint)
+    return ReadFailed("unreachable", f"{address} cannot be reached: {text}.", hint=hint)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass
+from urllib.parse import quote_plus
 
 FACT = "sync_fact"
 NOW = "vector(time())"
@@ -33,9 +34,23 @@ DURATION_BASES = ("", "_seconds")
 _DURATION_PARTS = ("", "_bucket", "_sum", "_count", "_total")
 
 
-def joined(facts: dict[str, str]) -> str:
-    """One query for several facts; each sample of the answer names its fact in the label FACT."""
-    return " or ".join(f'label_replace({expr}, "{FACT}", "{name}", "", "")' for name, expr in facts.items())
+def joined(facts: dict[str, str], longest: int) -> list[str]:
+    """As few queries as fit into `longest` characters of a URL each, commonly one.
+
+    Each sample of the answers names its fact in the label FACT.
+    """
+    queries: list[str] = []
+    room = 0
+    for name, expr in facts.items():
+        part = f'label_replace({expr}, "{FACT}", "{name}", "", "")'
+        size = len(quote_plus(part)) + len("+or+")
+        if queries and size <= room:
+            queries[-1] += f" or {part}"
+            room -= size
+        else:
+            queries.append(part)
+            room = longest - size
+    return queries
 
 
 def selector(metric: str, matchers: str = "", *more: str) -> str:
@@ -63,32 +78,28 @@ def seconds(length_s: float) -> str:
 # -------------------------------------------------------------------------------------------------------- inventory
 
 
-def inventory(names: list[str], matchers: str, window_s: float) -> str:
+def inventory(names: list[str], matchers: str, window_s: float) -> dict[str, str]:
     """Which of the names have samples in the window: how many series each, and one series to see its labels."""
     if not names:
-        return joined({"now": NOW})
+        return {"now": NOW}
     # of a histogram only the last bucket counts, so that 12 buckets do not read as 12 series
     everything = selector("", f"__name__=~{quoted('|'.join(names))}", 'le=~"([+]Inf)?"', matchers)
     seen = f"last_over_time({everything}[{seconds(window_s)}])"
-    return joined(
-        {
-            "now": NOW,
-            "series": f"count by (__name__) ({seen})",
-            "sample": f"topk by (__name__) (1, {seen})",
-        }
-    )
+    return {
+        "now": NOW,
+        "series": f"count by (__name__) ({seen})",
+        "sample": f"topk by (__name__) (1, {seen})",
+    }
 
 
-def look_back(names: list[str], matchers: str, window_s: float) -> str:
+def look_back(names: list[str], matchers: str, window_s: float) -> dict[str, str]:
     """The same over a longer time, for names that the window does not know; and whether their targets are down."""
     everything = selector("", f"__name__=~{quoted('|'.join(names))}", 'le=~"([+]Inf)?"', matchers)
     seen = f"last_over_time({everything}[{seconds(window_s)}])"
-    return joined(
-        {
-            "series": f"count by (__name__) ({seen})",
-            "down": f"count((up == 0) and on (job, instance) {seen})",
-        }
-    )
+    return {
+        "series": f"count by (__name__) ({seen})",
+        "down": f"count((up == 0) and on (job, instance) {seen})",
+    }
 
 
 def success_names(metric: str) -> list[str]:

@@ -322,17 +322,18 @@ class Freshness:
         """Whether not even the newest push is recent."""
         return self.pushed_at is not None and self.now - self.pushed_at > self.push_limit_s
 
-    def row_stale(self, key: Key, side: str) -> bool:
-        """Whether this row's newest sample is old, or the last push of its group."""
-        newest = self.row_newest.get(side, {}).get(key)
-        if newest is not None and self.now - newest > self.limit[side]:
-            return True
+    def row_stale(self, key: Key, side: str) -> bool | None:
+        """Whether this row's newest sample is old, or the last push of its group; None when neither was asked."""
         labels = dict(key)
-        return any(
-            all(group.get(name, "") == labels.get(name, "") for name in _PUSH_GROUP)
-            and self.now - at > self.push_limit_s
+        ages = [
+            self.now - at > self.push_limit_s
             for group, at in self.row_pushed
-        )
+            if all(group.get(name, "") == labels.get(name, "") for name in _PUSH_GROUP)
+        ]
+        newest = self.row_newest.get(side, {}).get(key)
+        if newest is not None:
+            ages.append(self.now - newest > self.limit[side])
+        return any(ages) if ages else None
 
     def summary(self) -> dict[str, t.Any]:
         """summary.freshness"""

@@ -6,7 +6,8 @@
 """Step 5 of the cluster runbook: how many copies succeed and how long they take, as Prometheus has seen it.
 
 A healthy reading costs four requests: what is there, success, duration, freshness. Two more come only in doubt: what
-was there before the window, and what the exporter says of the unit.
+was there before the window, and what the exporter says of the unit. Counters and the service proxy, which has only the
+URL to put a question into, may split a question.
 """
 
 from __future__ import annotations
@@ -44,11 +45,10 @@ if t.TYPE_CHECKING:
 NAME = "metrics"
 RESOURCE_LABELS = ["resource", "job_name", "cronjob", "schedule", "exported_job", "job"]
 
+_AGED_ROWS = 15
 _METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_SUCCESS_FIGURES = ("type", "unit", "avg", "min", "last", "previous_avg", "series", "below", "runs", "threshold")
-_DURATION_FIGURES = (
-    "type", "avg_s", "p95_s", "max_s", "baseline_s", "ratio", "rising", "slow", "slow_series", "series"
-)  # fmt: skip
+_SUCCESS_FIGURES = ("type", "unit", "avg", "min", "last", "previous_avg", "below", "runs", "threshold")
+_DURATION_FIGURES = ("type", "avg_s", "p95_s", "max_s", "baseline_s", "ratio", "rising", "slow", "slow_series")
 
 
 @dataclass(frozen=True)
@@ -108,14 +108,16 @@ class Reading:
     denied: list[dict[str, t.Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def ask(self, query: str, side: Side | None = None) -> series.Facts:
-        """The facts that a joined query states; a warning of the server makes the side partial. Raises ReadFailed."""
-        answer = self.prometheus.query(query, self.now)
-        if answer.warnings:
+    def ask(self, facts: dict[str, str], side: Side | None = None) -> series.Facts:
+        """Ask for facts, given as PromQL by name; a warning of the server makes the side partial. Raises ReadFailed."""
+        samples: list[series.Sample] = []
+        for query in promql.joined(facts, self.prometheus.longest_query):
+            answer = self.prometheus.query(query, self.now)
+            samples += answer.samples
             self.warnings += [text for text in answer.warnings if text not in self.warnings]
-            if side is not None:
+            if answer.warnings and side is not None:
                 side.partial = True
-        return series.Facts.of(answer.samples)
+        return series.Facts.of(samples)
 
     def bounded(self, metric: str) -> bool:
         """Whether there are more series than rows."""
@@ -142,8 +144,8 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     query["prometheus"] = prometheus.address
     try:
         return Gathered(_read(Reading(plan, prometheus), query))
-    except ReadFailed as failure:
-        return Gathered(failed(NAME, query, failure, clock=prometheus.clock.as_evidence()))
+    except ReadFailed as exc:
+        return Gathered(failed(NAME, query, exc, clock=prometheus.clock.as_evidence()))
 
 
 def _read(reading: Reading, query: dict[str, t.Any]) -> Evidence:
@@ -170,8 +172,8 @@ def _read(reading: Reading, query: dict[str, t.Any]) -> Evidence:
         observed_at=rfc3339(series.moment(now)),
         clock=reading.prometheus.clock.as_evidence(),
         summary={
-            "success_rate": _summary(success, _SUCCESS_FIGURES, {"threshold": plan.threshold, "series": 0}),
-            "duration": _summary(duration, _DURATION_FIGURES, {"rising": False, "slow": False, "series": 0}),
+            "success_rate": _summary(success, _SUCCESS_FIGURES, {"threshold": plan.threshold}),
+            "duration": _summary(duration, _DURATION_FIGURES, {"rising": False, "slow": False}),
             "freshness": freshness.summary(),
             "pushed": freshness.pushed_at is not None,
             "warnings": [clip(text, 300) for text in reading.warnings[:5]],
@@ -209,7 +211,7 @@ def _success(reading: Reading, side: Side) -> None:
     plan = reading.plan
     if plan.success_query:
         rate = promql.query_rate(plan.success_query, plan.window_s)
-        question = promql.joined(promql.rate_facts(rate, plan.threshold, plan.most, True))
+        question = promql.rate_facts(rate, plan.threshold, plan.most, True)
         facts = _ask_own(reading, side, "success_rate_query", plan.success_query, question)
         _rate(reading, side, facts, "")
         return
@@ -230,9 +232,9 @@ def _gauge(reading: Reading, side: Side, metric: str) -> None:
         counted = promql.counter_facts(_counter_pair(reading), plan.threshold, plan.most, False)
         runs = {name: expr for name, expr in counted.items() if name.startswith("total_")}
 
-    def question(guard: bool) -> str:
+    def question(guard: bool) -> dict[str, str]:
         rate = promql.gauge_rate(selected, plan.window_s, guard)
-        return promql.joined({**promql.rate_facts(rate, plan.threshold, plan.most, reading.bounded(metric)), **runs})
+        return {**promql.rate_facts(rate, plan.threshold, plan.most, reading.bounded(metric)), **runs}
 
     facts = reading.ask(question(False), side)
     everything = facts.count("series")
@@ -245,8 +247,7 @@ def _gauge(reading: Reading, side: Side, metric: str) -> None:
 def _rate(reading: Reading, side: Side, facts: series.Facts, suffix: str) -> None:
     """Digest a success rate that is already one; its unit may take a look at the exporter's own words."""
     plan = reading.plan
-    described = ""
-    unit, scale = series.unit_of(plan.unit, facts, suffix, described)
+    unit, scale = series.unit_of(plan.unit, facts, suffix, "")
     if unit == "ambiguous" and scale is not None and side.metrics:
         words, dummy = guarded(lambda: reading.prometheus.metadata(side.metrics[0]))
         described = " ".join(str((words or {}).get(key) or "") for key in ("unit", "help"))
@@ -280,7 +281,7 @@ def _counters(reading: Reading, side: Side) -> None:
     side.kind = "counter"
     side.metrics = [name for name in (plan.success_counter, plan.failure_counter) if name in reading.found]
     bounded = any(reading.bounded(metric) for metric in side.metrics)
-    question = promql.joined(promql.counter_facts(_counter_pair(reading), plan.threshold, plan.most, bounded))
+    question = promql.counter_facts(_counter_pair(reading), plan.threshold, plan.most, bounded)
     digest = series.counter_digest(reading.ask(question, side), plan.threshold)
     side.figures, side.rows = digest.figures, digest.rows
     side.silent = digest.figures["avg"] is None
@@ -304,12 +305,12 @@ def _duration(reading: Reading, side: Side) -> None:
     side.silent = facts.one("avg") is None
 
 
-def _duration_question(reading: Reading, shape: promql.Duration, bounded: bool) -> str:
+def _duration_question(reading: Reading, shape: promql.Duration, bounded: bool) -> dict[str, str]:
     plan = reading.plan
-    return promql.joined(promql.duration_facts(shape, plan.window_s, plan.baseline_s, plan.most, bounded))
+    return promql.duration_facts(shape, plan.window_s, plan.baseline_s, plan.most, bounded)
 
 
-def _ask_own(reading: Reading, side: Side, option: str, own: str, question: str) -> series.Facts:
+def _ask_own(reading: Reading, side: Side, option: str, own: str, question: dict[str, str]) -> series.Facts:
     """Ask a question around the user's PromQL. Raises BadParameter with Prometheus' own text when it refuses it."""
     try:
         return reading.ask(question, side)
@@ -362,19 +363,20 @@ def _freshness(reading: Reading, success: Side, duration: Side, freshness: serie
         promql.Watched(reading.series_of(metric), _shown(reading, side, metric), name == "success")
         for name, side, metric in sides
     ]
-    facts = reading.ask(promql.joined(promql.freshness_facts(watched, plan.window_s, plan.baseline_s, plan.most)))
+    facts = reading.ask(promql.freshness_facts(watched, plan.window_s, plan.baseline_s, plan.most))
     for index, (name, side, dummy) in enumerate(sides):
         freshness.add_metric(facts, index, name, side.grouped, plan.window_s)
     freshness.add_pushes(facts, plan.window_s, plan.baseline_s)
 
 
 def _shown(reading: Reading, side: Side, metric: str) -> str:
-    """The metric, limited to the series that come as rows when there are more."""
+    """The metric, limited to the worst series when there are more than rows: the question must fit into a URL."""
     if not reading.bounded(metric) or not side.rows:
         return reading.series_of(metric)
-    labels = [dict(key) for key in side.rows]
+    worst = sorted(side.rows, key=lambda key: series.badness({**side.rows[key], "stale": None, "resource": None}))
+    labels = [dict(key) for key in worst[:_AGED_ROWS]]
     name = series.resource_label(labels[0], reading.plan.resource_labels, True)
-    if name is None:  # no label tells them apart: the first row at least
+    if name is None:  # no label tells them apart: the worst row at least
         return reading.series_of(metric, *(promql.one_of(key, [text]) for key, text in sorted(labels[0].items())))
     return reading.series_of(metric, promql.one_of(name, sorted({each.get(name, "") for each in labels})))
 
@@ -403,7 +405,7 @@ def _rows(reading: Reading, success: Side, duration: Side, freshness: series.Fre
     rows = []
     for key, figures in series.merged(success.rows, duration.rows, resources).items():
         changed = freshness.row_changed.get(key)
-        row = {"labels": dict(sorted(key)), "resource": resources[key]}
+        row: dict[str, t.Any] = {"labels": dict(sorted(key)), "resource": resources[key]}
         for name in ("success_avg", "success_min", "success_last"):
             row[name] = figures.get(name)
         row["last_change_at"] = rfc3339(series.moment(changed)) if changed is not None else None
@@ -437,7 +439,7 @@ def _denied(what: str, failure: ReadFailed) -> dict[str, t.Any]:
 
 def _summary(side: Side, names: tuple[str, ...], defaults: dict[str, t.Any]) -> dict[str, t.Any]:
     figures = {**defaults, **side.figures, "type": side.kind}
-    return {"verdict": side.verdict, **{name: figures.get(name) for name in names}}
+    return {"verdict": side.verdict, **{name: figures.get(name) for name in names}, "series": _count(side)}
 
 
 def _count(side: Side) -> int:
@@ -451,7 +453,8 @@ def _plan(params: Params) -> Plan:
         names[option] = str(params.get(option) or "").strip()
         if not _METRIC_NAME.fullmatch(names[option]):
             raise BadParameter(f"{option}: {names[option]!r} is no metric name; labels go into the option matchers.")
-    threshold = float(params.get("threshold") if params.get("threshold") is not None else 0.9)
+    given = params.get("threshold")
+    threshold = 0.9 if given is None else float(given)
     if not 0 < threshold <= 1:
         raise BadParameter(f"threshold: {threshold:g} is no success rate; give a ratio above 0 and up to 1, as 0.9.")
     most = int(params.get("max_rows") or 0)

@@ -32,7 +32,7 @@ def ask(url: str | None, promql: str) -> list[float]:
 
 def test_it_has_the_past_and_is_up_within_two_seconds(tmp_path: Path) -> None:
     begin = time.monotonic()
-    with prometheus.start({"series": [DROP]}, tmp_path / "prometheus") as lab:
+    with prometheus.start({"series": [DROP]}, folder=tmp_path / "prometheus") as lab:
         assert time.monotonic() - begin < 2
         assert ask(lab.url, "rate") == [0.42] and ask(lab.url, "rate offset 5h") == [1.0]
         assert ask(lab.url, "rate offset 25h") == []
@@ -47,7 +47,7 @@ def test_it_has_the_past_and_is_up_within_two_seconds(tmp_path: Path) -> None:
     "entry, promql, expected",
     [
         ({"values": [{"from": "-10h30m", "per_h": 1}]}, "m", 10),
-        ({"values": [{"from": "-10h30m", "to": "-5h", "per_h": 1}, {"from": "-5h", "value": 7}], "start": 2}, "m offset 6h", 6),
+        ({"values": [{"from": "-10h30m", "to": "-5h", "per_h": 1}], "start": 2}, "m offset 6h", 6),
         ({"values": [{"from": "-10h", "value": 10, "rise_to": 20}]}, "m offset 5h", 15),
         ({"values": [{"from": "-10h30m", "value": "push_time", "every": "1h"}]}, "time() - m", 1800),
         ({"values": [{"from": "-10h30m", "per_h": 1}], "kind": "histogram", "seconds": 70}, "m_sum", 700),
@@ -68,7 +68,7 @@ def test_nothing_is_started_for_an_absent_prometheus() -> None:
 
 def test_a_series_that_promtool_refuses_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="promtool"):
-        prometheus.start({"series": [{**DROP, "metric": "not a name"}]}, tmp_path)
+        prometheus.start({"series": [{**DROP, "metric": "not a name"}]}, folder=tmp_path)
     assert not any(tmp_path.iterdir())
 
 

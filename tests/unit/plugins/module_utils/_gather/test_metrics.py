@@ -23,6 +23,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     BadParameter,
     ReadFailed,
     parse_time,
+    seconds_between,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather import metrics  # noqa: E402
 
@@ -54,6 +55,13 @@ def gathered(*series: dict[str, Any], options: dict[str, Any] | None = None, **s
         given = params(prometheus_url=prometheus.url, **(options or {}))
         found = metrics.gather(given, Clients(given)).evidence
     return json.loads(json.dumps(found, allow_nan=False))
+
+
+def seconds_since(text: str, found: dict[str, Any]) -> float:
+    """How long before the reading a time of the evidence is."""
+    length = seconds_between(parse_time(text), parse_time(found["observed_at"]))
+    assert length is not None
+    return length
 
 
 # -------------------------------------------------------------------------------------------------- success rate
@@ -98,8 +106,7 @@ def test_a_drop_four_hours_ago_is_seen_in_last_and_dated() -> None:
     assert success["below"] == 1 and success["unit"] == "ratio"
     assert row["resource"] == "orders" and row["success_last"] == 0.42
     assert row["success_avg"] == pytest.approx(0.9033, abs=0.001)
-    age_s = (parse_time(found["observed_at"]) - parse_time(row["last_change_at"])).total_seconds()  # type: ignore[operator]
-    assert 4 * 3600 - 700 <= age_s <= 4 * 3600 + 60
+    assert 4 * 3600 - 700 <= seconds_since(row["last_change_at"], found) <= 4 * 3600 + 60
     assert found["summary"]["duration"]["verdict"] == "metric_unknown"
 
 
@@ -115,7 +122,8 @@ def test_a_drop_four_hours_ago_is_seen_in_last_and_dated() -> None:
     ],
 )
 def test_the_unit_is_found(metric: str, value: float, unit: str, expected: tuple[str, float]) -> None:
-    success = gathered(one(metric, "orders", piece("-9d", value=value)), options={"unit": unit})["summary"]["success_rate"]
+    found = gathered(one(metric, "orders", piece("-9d", value=value)), options={"unit": unit})
+    success = found["summary"]["success_rate"]
     assert (success["unit"], success["avg"]) == expected
     assert success["below"] == (1 if expected[1] < 0.9 else 0)
     assert success["verdict"] == "ok"
@@ -153,7 +161,7 @@ def test_numbers_between_nan_are_averaged() -> None:
 
 
 def test_counters_of_two_jobs() -> None:
-    # one run an hour, at half past: 24 in the window; orders fails besides from five and a half hours ago on, five times
+    # one run an hour, at half past: 24 in the window; orders fails besides five times in the last 5.5 hours
     found = gathered(
         one(GOOD, "orders", piece("-48h30m", per_h=1)),
         one(BAD, "orders", piece("-48h30m", "-5h30m", per_h=0), piece("-5h30m", per_h=1)),
@@ -202,7 +210,24 @@ def test_replicas_of_an_exporter_are_one_copy_job() -> None:
         one(GOOD, "orders", piece("-12h", per_h=1), labels={"pod": "exporter-b"}),
     )
     assert found["total"]["series"] == 1
-    assert found["summary"]["success_rate"]["runs"] == {"succeeded": 23, "failed": 0}  # 12 of the first, 11 of the other
+    assert found["series"][0]["stale"] is False and seconds_since(found["series"][0]["last_change_at"], found) < 2 * 3600
+    # 12 of the first, 11 of the other
+    assert found["summary"]["success_rate"]["runs"] == {"succeeded": 23, "failed": 0}
+
+
+def test_gauges_of_two_pods_stand_for_themselves() -> None:
+    found = gathered(
+        one(RATE, "orders", piece("-9d", value=0.5), labels={"pod": "a"}),
+        one(RATE, "orders", piece("-9d", value=0.75), labels={"pod": "b"}),
+    )
+    assert [row["success_last"] for row in found["series"]] == [0.5, 0.75]
+    assert {row["resource"] for row in found["series"]} == {"orders"}
+
+
+def test_infinity_becomes_null() -> None:
+    options = {"success_rate_query": f"{RATE} / 0", "duration_query": f"{RATE} / 0"}
+    found = gathered(one(RATE, "orders", piece("-9d", value=0.5)), options=options)
+    assert found["summary"]["success_rate"]["avg"] is None and found["summary"]["duration"]["max_s"] is None
 
 
 def test_runs_stand_beside_a_gauge() -> None:
@@ -320,9 +345,6 @@ def test_one_dead_series_does_not_make_all_stale() -> None:
     assert {row["resource"]: row["stale"] for row in found["series"]} == {"orders": True, "users": False}
 
 
-PUSHED = {"job": "backup-sync-orders", "instance": ""}
-
-
 def pushes(*values: dict[str, Any], **labels: str) -> dict[str, Any]:
     """What a Pushgateway says of a group."""
     return {"metric": "push_time_seconds", "labels": labels, "values": list(values)}
@@ -332,16 +354,28 @@ def test_a_pushgateway_that_shows_a_dead_jobs_last_good_value() -> None:
     found = gathered(
         {"metric": RATE, "labels": {"job": "backup-sync-orders"}, "values": [piece("-9d", value=1)]},
         pushes(
-            piece("-9d", "-20h", value="push_time", every="1h"),
-            {"from": "-20h", "to": "now", "value": "push_time", "every": "30d"},
+            piece("-9d", "-22h", value="push_time", every="1h"),
+            piece("-22h", value="push_time", every="30d"),
             job="backup-sync-orders",
         ),
     )
     assert found["summary"]["pushed"] is True and found["summary"]["success_rate"]["verdict"] == "stale"
     assert found["summary"]["success_rate"]["avg"] == 1.0
-    assert found["summary"]["freshness"]["push_age_s"] == pytest.approx(20 * 3600, abs=120)
+    assert found["summary"]["freshness"]["push_age_s"] == pytest.approx(22 * 3600, abs=120)
     assert found["summary"]["freshness"]["age_s"] < 120  # the samples themselves are fresh: that is the trap
     assert found["series"][0]["stale"] is True and found["series"][0]["resource"] == "orders"
+
+
+def test_a_living_group_does_not_hide_a_dead_one() -> None:
+    gateway = {"job": "pushgateway", "instance": "gateway:9091"}
+    orders, billing = ({**gateway, "exported_job": name} for name in ("orders", "billing"))
+    found = gathered(
+        {"metric": RATE, "labels": orders, "values": [piece("-9d", value=1)]},
+        pushes(piece("-30h", value="push_time", every="30d"), **orders),
+        pushes(piece("-9d", value="push_time", every="1h"), **billing),
+    )
+    assert found["summary"]["success_rate"]["verdict"] == "stale" and found["series"][0]["stale"] is True
+    assert found["summary"]["freshness"]["push_age_s"] == pytest.approx(30 * 3600, abs=120)
 
 
 def test_a_daily_push_is_not_stale_after_twenty_hours() -> None:
@@ -362,8 +396,7 @@ def test_a_partial_answer_says_so() -> None:
 
 def test_a_young_prometheus_says_what_it_covers() -> None:
     found = gathered(one(RATE, "orders", piece("-3h", value=0.99)))
-    begin = parse_time(found["covered"]["start"])
-    assert (parse_time(found["observed_at"]) - begin).total_seconds() == pytest.approx(3 * 3600, abs=400)  # type: ignore[operator]
+    assert seconds_since(found["covered"]["start"], found) == pytest.approx(3 * 3600, abs=400)
 
 
 # ------------------------------------------------------------------------------------------------- parameters
@@ -383,9 +416,14 @@ def test_own_queries() -> None:
     found = gathered(
         {"metric": "copies", "labels": {"resource": "orders", "end": "ok"}, "values": [piece("-9d", per_h=3)]},
         {"metric": "copies", "labels": {"resource": "orders", "end": "bad"}, "values": [piece("-9d", per_h=1)]},
-        {"metric": "took", "labels": {"resource": "orders"}, "values": [piece("-9d", "-1d", value=60), piece("-1d", value=300)]},
+        {
+            "metric": "took",
+            "labels": {"resource": "orders"},
+            "values": [piece("-9d", "-1d", value=60), piece("-1d", value=300)],
+        },
         options={
-            "success_rate_query": 'sum by (resource) (increase(copies{end="ok"}[1d]))\n/ sum by (resource) (increase(copies[1d])) # ok',
+            "success_rate_query": 'sum by (resource) (increase(copies{end="ok"}[1d]))\n'
+            "/ sum by (resource) (increase(copies[1d])) # ok",
             "duration_query": "took",
         },
     )  # fmt: skip
@@ -444,10 +482,8 @@ def test_nothing_configured() -> None:
 
 
 def test_many_series_stay_bounded_and_the_worst_come_first() -> None:
-    series = [
-        {"metric": RATE, "labels": {"job_name": f"backup-sync-{number}"}, "values": [piece("-24h", value=0.95)], "scrape": "30m"}
-        for number in range(400)
-    ] + [one(RATE, "orders", piece("-24h", value=0.2), scrape="30m")]  # fmt: skip
+    series = [one(RATE, str(number), piece("-24h", value=0.95), scrape="30m") for number in range(400)]
+    series.append(one(RATE, "orders", piece("-24h", value=0.2), scrape="30m"))
     found = gathered(*series, options={"max_rows": 10})
     success = found["summary"]["success_rate"]
     assert success["series"] == 401 and found["total"]["series"] == 401 and found["truncated"] is True
@@ -457,10 +493,8 @@ def test_many_series_stay_bounded_and_the_worst_come_first() -> None:
 
 
 def test_many_counters_stay_bounded() -> None:
-    series = [
-        {"metric": name, "labels": {"job_name": f"backup-sync-{number}"}, "values": [piece("-49h", per_h=1)], "scrape": "30m"}
-        for number in range(100) for name in (GOOD, BAD) if name == GOOD or number in (7, 8)
-    ]  # fmt: skip
+    series = [one(GOOD, str(number), piece("-49h", per_h=1), scrape="30m") for number in range(100)]
+    series += [one(BAD, str(number), piece("-49h", per_h=1), scrape="30m") for number in (7, 8)]
     found = gathered(*series, options={"max_rows": 5})
     success = found["summary"]["success_rate"]
     assert success["series"] == 100 and success["below"] == 2 and len(found["series"]) == 5
@@ -472,6 +506,7 @@ class Refusing:
     """A Prometheus that answers the first questions and refuses the rest."""
 
     address = "fake"
+    longest_query = 60_000
     clock = type("NoClock", (), {"as_evidence": lambda self: None})()
 
     def __init__(self, answers: list[list[tuple[dict[str, str], float]]]) -> None:
@@ -496,4 +531,24 @@ def test_a_refused_side_question_is_noted_and_the_step_goes_on() -> None:
     found = metrics.gather(params(), clients).evidence
     assert found["outcome"] == "ok" and found["summary"]["success_rate"]["avg"] == 0.5
     assert found["summary"]["duration"]["verdict"] == "partial"
-    assert [(row["what"], row["outcome"]) for row in found["denied"]] == [("duration", "timeout"), ("freshness", "timeout")]
+    refused = [(row["what"], row["outcome"]) for row in found["denied"]]
+    assert refused == [("duration", "timeout"), ("freshness", "timeout")]
+
+
+def test_a_question_that_does_not_fit_is_split_and_means_the_same() -> None:
+    series = [
+        one(GOOD, "orders", piece("-48h30m", per_h=1)),
+        one(BAD, "orders", piece("-48h30m", per_h=0.5)),
+        one(DURATION + "_total", "orders", piece("-9d", per_h=300)),
+    ]
+    with lab.start({"series": series}) as prometheus:
+        found = []
+        for longest in (60_000, 3_000):
+            given = params(prometheus_url=prometheus.url)
+            clients = Clients(given)
+            clients.prometheus.longest_query = longest
+            found.append((metrics.gather(given, clients).evidence, clients.prometheus.requests))
+    (whole, few), (split, more) = found
+    assert few == 4 and more > 8
+    assert split["summary"]["success_rate"] == whole["summary"]["success_rate"] and split["outcome"] == "ok"
+    assert split["summary"]["duration"]["series"] == 1 and split["total"] == whole["total"]
