@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 import typing as t
 
 USABLE = frozenset({"ok", "empty"})
@@ -53,7 +54,9 @@ def figure(holder: t.Any, *path: str) -> float | None:
     """A number at the path; None when it is absent or no number."""
     for name in path:
         holder = holder.get(name) if isinstance(holder, dict) else None
-    return float(holder) if isinstance(holder, (int, float)) and not isinstance(holder, bool) else None
+    if isinstance(holder, bool) or not isinstance(holder, (int, float)) or not math.isfinite(holder):
+        return None
+    return float(holder)
 
 
 def text(holder: t.Any, *path: str) -> str | None:

@@ -43,6 +43,7 @@ def derive(
     causes      {cause: what speaks for it}, only for failing or late resources
     groups      {runbook class: [resources]}
     kinds       {network|data|neither: [causes]}
+    stuck       CronJobs that a run blocks which really runs
     scope, pattern, readiness
     """
     jobs = step(evidence, "jobs")
@@ -75,6 +76,7 @@ def derive(
         "scope": scope(evidence, failing, atoms),
         "pattern": pattern(evidence),
         "readiness": readiness,
+        "stuck": stuck(evidence),
         "success_rate": success_rate(evidence),
     }
 
@@ -83,6 +85,21 @@ def _named(holder: Row, name: str, verdicts: frozenset[str]) -> list[str]:
     return sorted(
         {found for row in rows(holder, name) if row.get("verdict") in verdicts and (found := text(row, "resource"))}
     )
+
+
+def stuck(evidence: t.Any) -> list[Row]:
+    """CronJobs that Forbid keeps from starting because a run goes on for ever.
+
+    A run that never got a pod, or whose pod never started, blocks the schedule too, but as a consequence of whatever
+    keeps it from starting.
+    """
+    jobs = step(evidence, "jobs")
+    waiting = {row.get("job") for row in rows(jobs, "jobs") if row.get("state") in ("blocked", "starting")}
+    return [
+        row
+        for row in rows(jobs, "cronjobs")
+        if row.get("state") == "stuck" and text(row, "stuck", "job") not in waiting
+    ]
 
 
 def cause_table(atoms: list[Atom], failing: set[str], causes: t.Mapping[str, Cause]) -> dict[str, dict[str, t.Any]]:

@@ -1,0 +1,166 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import engine, verdict
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import default_classifier
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+DNS = 'Fatal: Get "https://s3.example.com/": dial tcp: lookup s3.example.com on 10.96.0.10:53: no such host'
+NAMES = ("orders", "users", "media", "ledger")
+
+
+def answered(**members):
+    return {"outcome": "ok", "summary": {}, **members}
+
+
+def failing_bundle(line=DNS):
+    """Four resources whose latest copy failed with one line in the log."""
+    jobs = answered(
+        summary={"resources": 4, "resources_failing": 4},
+        resources=[{"resource": name, "state": "failed", "job": f"{name}-1"} for name in NAMES],
+        jobs=[
+            {"job": f"{name}-1", "resource": name, "state": "failed", "reason": "BackoffLimitExceeded"} for name in NAMES
+        ],
+    )
+    lines = [{"job": f"{name}-1", "resource": name, "text": line, "final": True} for name in NAMES]
+    points = [{"resource": name, "verdict": "lagging", "ready": True, "exposure_s": 30000} for name in NAMES]
+    evidence = {
+        "jobs": jobs,
+        "events": answered(events=[]),
+        "job_detail": answered(pods=[]),
+        "logs": answered(lines=lines, tails=[]),
+        "metrics": answered(),
+        "copy_lag": answered(),
+        "replication_rules": answered(),
+        "recovery_points": answered(resources=points),
+    }
+    return {"target": {"kind": "cluster", "name": "t"}, "settings": {"rpo_s": 7200}, "evidence": evidence}
+
+
+def test_a_message_alone_is_likely():
+    diagnosis = engine.diagnose(failing_bundle())
+    assert diagnosis["status"] == "failing"
+    assert (diagnosis["root_cause"]["cause"], diagnosis["root_cause"]["confidence"]) == ("network_dns", "likely")
+    assert diagnosis["dr_readiness"]["verdict"] == "not_ready"
+
+
+def test_two_recorders_that_agree_confirm():
+    bundle = failing_bundle("Killed")
+    bundle["evidence"]["job_detail"] = answered(
+        pods=[
+            {
+                "pod": f"{name}-1-x",
+                "job": f"{name}-1",
+                "resource": name,
+                "containers": [{"container": "sync", "state": "terminated", "reason": "OOMKilled", "exit_code": 137}],
+            }
+            for name in NAMES
+        ]
+    )
+    bundle["evidence"]["events"] = answered(
+        events=[{"reason": "OOMKilling", "type": "Warning", "message": "Memory cgroup out of memory", "component": "node"}]
+    )
+    root = engine.diagnose(bundle)["root_cause"]
+    assert root["cause"] == "oom"
+    assert root["confidence"] == "confirmed"
+
+
+@pytest.mark.parametrize("blind", ["logs", "events", "job_detail"])
+def test_what_could_not_be_read_keeps_a_cause_from_being_confirmed(blind):
+    bundle = failing_bundle()
+    bundle["evidence"]["replication_rules"] = answered(drift=[{"path": "a"}])
+    bundle["evidence"][blind] = {"outcome": "forbidden", "error": {"message": "no"}}
+    diagnosis = engine.diagnose(bundle)
+    assert (diagnosis["root_cause"] or {}).get("confidence") != "confirmed"
+    assert blind in {gap["step"] for gap in diagnosis["gaps"]}
+
+
+def test_symptoms_are_never_the_cause():
+    bundle = failing_bundle("Job has reached the specified backoff limit")
+    diagnosis = engine.diagnose(bundle)
+    assert diagnosis["root_cause"] is None
+    assert diagnosis["status"] == "failing" and diagnosis["settle_by"]
+
+
+def test_configuration_that_explains_nothing_is_a_risk_not_a_cause():
+    bundle = failing_bundle("nothing that any signature knows")
+    bundle["evidence"]["replication_rules"] = answered(
+        problems=[{"kind": "placeholder_value", "path": "rules[3].bucket", "message": "CHANGEME"}]
+    )
+    diagnosis = engine.diagnose(bundle)
+    assert diagnosis["root_cause"] is None
+    assert "cluster.6.settings" in {row["rule"] for row in diagnosis["findings"] if row["state"] == "fired"}
+
+
+def test_the_first_broken_link_goes_before_what_follows_from_it():
+    bundle = failing_bundle()
+    for line in list(bundle["evidence"]["logs"]["lines"]):
+        later = dict(line, text="Fatal: upload failed: XMinioStorageFull: minimum free drive threshold")
+        bundle["evidence"]["logs"]["lines"].append(later)
+    diagnosis = engine.diagnose(bundle)
+    assert diagnosis["root_cause"]["cause"] == "network_dns"
+    assert diagnosis["runner_up"]["cause"] == "storage_capacity"
+
+
+def test_chain_breaks_at_the_cause_and_claims_nothing_behind_it():
+    cause = default_classifier().causes["network_dns"]
+    hops = {hop["link"]: hop["state"] for hop in verdict.chain({}, {"readiness": {"verdict": "unknown"}, "failing": ["a"]}, cause)}
+    assert hops["transfer"] == "broken"
+    assert {hops["store"], hops["destination_metadata"], hops["point_ready"]} == {"unknown"}
+    assert "proven" not in hops.values()
+
+
+@pytest.mark.parametrize(
+    "status, expected", [("healthy", "false_positive"), ("failing", "true_positive"), ("inconclusive", "unknown")]
+)
+def test_alert_verdict(status, expected):
+    assert verdict.alert_verdict({"name": "BackupSyncFailed"}, status)["verdict"] == expected
+
+
+def test_the_same_bundle_gives_the_same_bytes():
+    bundle = failing_bundle()
+    first = json.dumps(engine.diagnose(copy.deepcopy(bundle)), sort_keys=True)
+    assert json.dumps(engine.diagnose(bundle), sort_keys=True) == first
+
+
+@pytest.mark.parametrize(
+    "bundle, sentence",
+    [
+        ([], "no evidence bundle"),
+        ({"evidence": {}}, "target.kind"),
+        ({"schema": "other/v9", "target": {"kind": "cluster"}, "evidence": {}}, "schema 'other/v9'"),
+    ],
+)
+def test_what_is_no_bundle_is_refused_in_one_sentence(bundle, sentence):
+    with pytest.raises(engine.BundleError, match=sentence):
+        engine.diagnose(bundle)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+STEP = st.dictionaries(
+    st.sampled_from(["outcome", "summary", "jobs", "resources", "pods", "events", "lines", "tails", "points", "drift",
+                     "cronjobs", "problems", "rules", "denied", "error", "total", "source_problems", "source_health"]),
+    JSON | st.just("ok") | st.lists(st.dictionaries(st.sampled_from(["resource", "state", "job", "message", "text", "verdict"]), JSON, max_size=4), max_size=3),
+    max_size=8,
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.dictionaries(st.sampled_from(["jobs", "events", "job_detail", "logs", "metrics", "copy_lag",
+                                        "replication_rules", "recovery_points"]), STEP | JSON, max_size=8))  # fmt: skip
+def test_any_json_gives_a_diagnosis(evidence):
+    diagnosis = engine.diagnose({"target": {"kind": "cluster"}, "evidence": evidence})
+    assert diagnosis["status"] in ("healthy", "lagging", "failing", "inconclusive")
+    json.dumps(diagnosis, allow_nan=False)
