@@ -105,6 +105,15 @@ def test_the_label_trap():
     assert cluster.asked[-1] == (side.PODS, {"labelSelector": "job-name in (backup-sync-legacy)"})
 
 
+def test_without_any_labelled_pod_those_of_good_jobs_are_looked_for_too():
+    good = [obj for obj in side.items("jobs-list-label-eq") if obj["metadata"]["name"].endswith(("legacy", "customers"))]
+    cluster = _cluster(**{side.JOBS: good, side.PODS: []})
+    _steps(cluster)
+    path, query = cluster.asked[-1]
+    assert path == side.PODS
+    assert set(query["labelSelector"][len("job-name in (") : -1].split(",")) == {"backup-sync-legacy", "backup-sync-customers"}
+
+
 def test_pods_that_the_controller_deleted_are_gone_and_not_looked_for():
     ledger = [obj for obj in side.items("jobs-list-label-eq") if obj["metadata"]["name"] == "backup-sync-ledger"]
     cluster = _cluster(**{side.JOBS: ledger, side.PODS: []})
