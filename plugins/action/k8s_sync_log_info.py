@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import typing as t
+
 # Imported here so that the parent process loads the library once for all workers.
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients import kubernetes  # noqa: F401  # pylint: disable=unused-import
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._telling import GENERAL
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather.logs import STEP
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._action import StepAction
 
@@ -16,3 +19,12 @@ class ActionModule(StepAction):
     """See the module of the same name."""
 
     step = STEP
+
+    def extra_arguments(self) -> dict[str, t.Any]:
+        """Keep the lines that the signature catalogue knows, beside those with general words of trouble.
+
+        The catalogue lies on the controller only; a module that runs elsewhere gets it with its arguments.
+        """
+        from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import telling_patterns
+
+        return {"patterns": [*telling_patterns(), GENERAL]}
