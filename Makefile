@@ -51,6 +51,8 @@ unit: tree | sanity
 
 typing: tree
 	$(IN_COPY) && mypy --config-file mypy.ini -p ansible_collections.sre.backup_sync.plugins
+	$(IN_COPY) && MYPYPATH="tests:$(TREE)" mypy --config-file mypy.ini -p lab
+	$(IN_COPY) && mypy --config-file mypy.ini tests/tools/provide.py tests/tools/tree.py tests/tools/ansible_test.py
 
 integration: tree prometheus
 	$(IN_COPY) && python -m pytest tests/integration -n 2 --dist loadgroup -q -p no:cacheprovider
