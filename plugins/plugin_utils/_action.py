@@ -19,6 +19,7 @@ from contextlib import contextmanager
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.errors import UnsupportedError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.factory import Clients
@@ -74,8 +75,7 @@ class StepAction(ActionBase):
         checked = validator.validate(arguments)
         secrets = set(checked._no_log_values)  # pylint: disable=protected-access
         if checked.error_messages:
-            message = "; ".join(checked.error_messages)
-            return remove_values({"failed": True, "msg": f"{self._task.action}: {message}"}, secrets)
+            return remove_values({"failed": True, "msg": self._refusal(checked)}, secrets)
         params = checked.validated_parameters
         with self._environment():
             try:
@@ -83,6 +83,13 @@ class StepAction(ActionBase):
             except StepFailed as failure:
                 result = dict(failure.result, failed=True, msg=failure.message)
         return remove_values(result, secrets) if secrets else result
+
+    def _refusal(self, checked: t.Any) -> str:
+        """What AnsibleModule would say of these parameters."""
+        message = "; ".join(checked.error_messages)
+        if isinstance(checked.errors[0], UnsupportedError):
+            return f"Unsupported parameters for ({self._task.action}) module: {message}"
+        return f"{self._task.action}: {message}"
 
     @contextmanager
     def _environment(self) -> t.Iterator[None]:
