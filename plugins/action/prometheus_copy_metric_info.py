@@ -6,8 +6,7 @@
 
 from __future__ import annotations
 
-# Imported here so that the parent process loads the libraries once for all workers.
-from ansible_collections.sre.backup_sync.plugins.module_utils._clients import prometheus  # noqa: F401  # pylint: disable=unused-import
+# The metrics step imports its client, so the parent process loads the libraries once for all workers.
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather.metrics import STEP
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._action import StepAction
 

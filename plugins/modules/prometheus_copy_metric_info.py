@@ -20,10 +20,10 @@ description:
     told apart from a success rate of zero.
   - The success rate may be a gauge, as ratio or percent, or two counters. The duration may be a gauge, a histogram, a
     summary or a counter of seconds. Which of them it is, is read from the names of the series.
-  - Prometheus is reached by its own address (O(prometheus_url)) or through the service proxy of the Kubernetes API server
-    (O(prometheus_service)), which needs C(get) on C(services/proxy). Anything that serves the query API of Prometheus
+  - Prometheus is reached by its own address (O(prometheus_url)) or through the service proxy of the Kubernetes API
+    server (O(prometheus_service)), which needs C(get) on C(services/proxy). Anything that serves the query API of Prometheus
     can be read. When neither is given, RV(evidence.outcome) is V(not_configured).
-  - It sends four to seven queries, all evaluated at the same moment, and reads at most O(max_rows) series per question.
+  - It commonly sends four queries, all evaluated at the same moment, and reads at most O(max_rows) series per question.
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - sre.backup_sync._attributes
@@ -73,8 +73,8 @@ options:
     type: str
   prometheus_headers:
     description:
-      - More request headers for O(prometheus_url). Their values are treated as secrets, so every text of the result that
-        contains one is masked. For a tenant's name use O(prometheus_tenant).
+      - More request headers for O(prometheus_url). Their values are treated as secrets, so every text of the result
+        that contains one is masked. For a tenant's name use O(prometheus_tenant).
     type: dict
   prometheus_tenant:
     description:

@@ -163,10 +163,9 @@ def _read(reading: Reading, query: dict[str, t.Any]) -> Evidence:
     for name, side in (("success", success), ("duration", duration)):
         side.verdict = _verdict(side, name, freshness)
     rows = _rows(reading, success, duration, freshness)
-    unknown = {"metric_unknown"}
     return evidence(
         NAME,
-        outcome="empty" if {success.verdict, duration.verdict} == unknown else "ok",
+        outcome="empty" if success.verdict == duration.verdict == "metric_unknown" else "ok",
         query=query,
         covered=freshness.covered(plan.window_s),
         observed_at=rfc3339(series.moment(now)),
