@@ -16,7 +16,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import facts as facts_of
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import gaps as gaps_of
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import verdict
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.causes import CATALOGUE
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.chain import CATALOGUE
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import rows, step, text, usable
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import (
     SEVERITIES,
@@ -118,7 +118,7 @@ def _describe(candidate: verdict.Candidate, evidence: t.Any, facts: dict[str, t.
         "title": cause.title,
         "runbook_class": cause.runbook_class,
         "kind": cause.kind,
-        "link": cause.link,
+        "link": candidate.hop,
         "confidence": candidate.confidence,
         "score": candidate.score,
         "explanation": candidate.explanation or cause.explanation,
@@ -126,7 +126,7 @@ def _describe(candidate: verdict.Candidate, evidence: t.Any, facts: dict[str, t.
         "recorders": candidate.recorders,
         "evidence": shown[:6],
         "alternatives": candidate.alternatives,
-        "chain": verdict.chain(evidence, facts, cause),
+        "chain": verdict.chain(evidence, facts, candidate.hop),
     }
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 import jmespath
 import yaml
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.chain import CHAIN
 from jmespath.exceptions import JMESPathError
 
 SEVERITIES = ("critical", "error", "warning", "info")
@@ -29,6 +30,7 @@ _KEYS = frozenset(
         "needs",
         "when",
         "cause",
+        "link",
         "resources",
         "confirm",
         "refute",
@@ -57,6 +59,7 @@ class Rule:
     when: t.Any
     explanation: str
     cause: str | None = None
+    link: str | None = None  # the hop that breaks here, where it is another than the cause's usual one
     resources: t.Any = None
     confirm: tuple[t.Any, ...] = ()
     refute: tuple[t.Any, ...] = ()
@@ -113,6 +116,8 @@ def _rule(entry: t.Any, name: str, number: int) -> Rule:
             raise RuleError(f"{label}: the key {key!r} is missing.")
     if entry["severity"] not in SEVERITIES:
         raise RuleError(f"{label}: severity must be one of {', '.join(SEVERITIES)}.")
+    if entry.get("link") is not None and entry["link"] not in CHAIN:
+        raise RuleError(f"{label}: link must be one of {', '.join(CHAIN)}.")
     cite = []
     for expression in _texts(entry, "cite", label):
         cite.append((expression, _compile(expression, f"{label}: cite")))
@@ -134,6 +139,7 @@ def _rule(entry: t.Any, name: str, number: int) -> Rule:
         when=_compile(entry["when"], f"{label}: when"),
         explanation=str(entry["explanation"]),
         cause=entry.get("cause"),
+        link=entry.get("link"),
         resources=_compile(entry["resources"], f"{label}: resources") if entry.get("resources") else None,
         confirm=tuple(_compile(text, f"{label}: confirm") for text in _texts(entry, "confirm", label)),
         refute=tuple(_compile(text, f"{label}: refute") for text in _texts(entry, "refute", label)),

@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import Cause
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.causes import CHAIN, position
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.chain import CHAIN
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import rows, step, text, usable
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import Result
 
@@ -26,6 +26,7 @@ class Candidate:
 
     cause: Cause
     resources: list[str]
+    link: str = ""  # the hop that breaks, when a rule knows it better than the catalogue
     weight: float = 0.0  # of the strongest message, 0 when only configuration speaks
     recorders: list[str] = field(default_factory=list)
     confirms: int = 0  # independent observations of rules
@@ -36,6 +37,16 @@ class Candidate:
     next_steps: list[dict[str, str]] = field(default_factory=list)
     score: float = 0.0
     confidence: str = "possible"
+
+    @property
+    def hop(self) -> str:
+        """The hop of the chain that this candidate breaks."""
+        return self.link or self.cause.link
+
+    @property
+    def position(self) -> int:
+        """Its place in the chain; what is outside the chain comes last."""
+        return CHAIN.index(self.hop) if self.hop in CHAIN else len(CHAIN)
 
 
 def candidates(
@@ -61,6 +72,7 @@ def candidates(
             continue
         candidate = found.setdefault(cause.id, Candidate(cause=cause, resources=[]))
         candidate.confirms += result.confirmed_by
+        candidate.link = candidate.link or result.rule.link or ""
         if candidate.weight:
             candidate.confirms += 1  # the rule is the configuration that agrees with the message
         candidate.resources.extend(item for item in result.resources if item not in candidate.resources)
@@ -73,7 +85,7 @@ def candidates(
         candidate.confidence = _confidence(candidate, evidence)
         candidate.score = _score(candidate, affected, set(facts["failing"]))
     listed = [item for item in listed if item.score > 0]
-    return _by_chain(sorted(listed, key=lambda item: (-item.score, position(item.cause), item.cause.id)))
+    return _by_chain(sorted(listed, key=lambda item: (-item.score, item.position, item.cause.id)))
 
 
 def _confidence(candidate: Candidate, evidence: t.Any) -> str:
@@ -126,21 +138,21 @@ def _by_chain(listed: list[Candidate]) -> list[Candidate]:
         item
         for item in listed[1:]
         if item.score >= 0.6 * best.score
-        and position(item.cause) < position(best.cause)
+        and item.position < best.position
         and set(best.resources) <= set(item.resources)
     ]
     if not rivals:
         return listed
-    first = min(rivals, key=lambda item: (position(item.cause), -item.score))
+    first = min(rivals, key=lambda item: (item.position, -item.score))
     return [first] + [item for item in listed if item is not first]
 
 
 # --------------------------------------------------------------------------------------------------------- chain
 
 
-def chain(evidence: t.Any, facts: dict[str, t.Any], cause: Cause | None) -> list[dict[str, t.Any]]:
+def chain(evidence: t.Any, facts: dict[str, t.Any], hop: str) -> list[dict[str, t.Any]]:
     """Every hop from source backup to ready point: proven, broken or unknown, as seen for what is affected."""
-    broken = position(cause) if cause else len(CHAIN)
+    broken = CHAIN.index(hop) if hop in CHAIN else len(CHAIN)
     proven = _proven_until(evidence, facts)
     hops = []
     for place, link in enumerate(CHAIN):

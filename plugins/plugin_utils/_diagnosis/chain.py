@@ -3,13 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Note: this file is private to the collection; its interface can change at any time.
 
-"""The way from source backup to ready recovery point, and where on it a cause breaks it."""
+"""The way from source backup to ready recovery point."""
 
 from __future__ import annotations
 
 import os
-
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import Cause
 
 CHAIN = (
     "source_backup",
@@ -24,7 +22,3 @@ CHAIN = (
 
 CATALOGUE = os.path.join(os.path.dirname(__file__), "catalogue")
 
-
-def position(cause: Cause) -> int:
-    """Place of the hop that the cause breaks; what is outside the chain (monitoring) comes last."""
-    return CHAIN.index(cause.link) if cause.link in CHAIN else len(CHAIN)
