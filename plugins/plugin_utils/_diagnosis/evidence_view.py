@@ -50,17 +50,22 @@ def rows(holder: t.Any, name: str) -> list[Row]:
     return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
 
 
-def figure(holder: t.Any, *path: str) -> float | None:
-    """A number at the path; None when it is absent or no number."""
+def value(holder: t.Any, *path: str) -> t.Any:
+    """Whatever stands at the path; None where the path ends early."""
     for name in path:
         holder = holder.get(name) if isinstance(holder, dict) else None
-    if isinstance(holder, bool) or not isinstance(holder, (int, float)) or not math.isfinite(holder):
+    return holder
+
+
+def figure(holder: t.Any, *path: str) -> float | None:
+    """A finite number at the path; None when it is absent or no number."""
+    found = value(holder, *path)
+    if isinstance(found, bool) or not isinstance(found, (int, float)) or not math.isfinite(found):
         return None
-    return float(holder)
+    return float(found)
 
 
 def text(holder: t.Any, *path: str) -> str | None:
     """A non-empty string at the path, else None."""
-    for name in path:
-        holder = holder.get(name) if isinstance(holder, dict) else None
-    return holder if isinstance(holder, str) and holder else None
+    found = value(holder, *path)
+    return found if isinstance(found, str) and found else None

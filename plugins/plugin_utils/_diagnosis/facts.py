@@ -21,6 +21,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidenc
     step,
     text,
     usable,
+    value,
 )
 
 _BEHIND = frozenset({"lagging", "missing", "not_ready"})
@@ -123,15 +124,15 @@ def cause_table(atoms: list[Atom], failing: set[str], causes: t.Mapping[str, Cau
             entry["best"] = {"step": atom.step, "path": atom.path, "value": atom.text, "at": atom.at}
             entry["fix"] = atom.fix
             entry["alternatives"] = list(atom.alternatives)
-        for name, value in (
+        for name, found in (
             ("resources", atom.resource),
             ("jobs", atom.job),
             ("recorders", atom.recorder),
             ("steps", atom.step),
             ("signatures", atom.signature),
         ):
-            if value and value not in entry[name]:
-                entry[name].append(value)
+            if found and found not in entry[name]:
+                entry[name].append(found)
     for entry in table.values():
         entry["resources"].sort()
     return table
@@ -157,9 +158,9 @@ def success_rate(evidence: t.Any) -> dict[str, t.Any]:
     Below the threshold for sure: the upper bound lies under it. A gauge has no counts and is taken at its average.
     """
     metrics = step(evidence, "metrics")
-    rate = step({"rate": (metrics.get("summary") or {}).get("success_rate")}, "rate")
+    rate = value(metrics, "summary", "success_rate")
     average, threshold = figure(rate, "avg"), figure(rate, "threshold")
-    if rate.get("verdict") not in ("ok", "partial") or average is None:
+    if value(rate, "verdict") not in ("ok", "partial") or average is None:
         return {"verdict": "unknown", "rate": average, "low": None, "high": None, "threshold": threshold}
     threshold = 0.9 if threshold is None else threshold
     good, bad = figure(rate, "runs", "succeeded"), figure(rate, "runs", "failed")
@@ -196,14 +197,14 @@ def _shared(failing: list[str], atoms: list[Atom]) -> dict[str, str]:
     for name, of in (("endpoint", endpoint), ("cause", lambda atom: atom.cause if atom.weight > 0.2 else None)):
         by_resource: dict[str, set[str]] = {}
         for atom in atoms:
-            value = of(atom)
-            if atom.resource in failing and value:
-                by_resource.setdefault(str(atom.resource), set()).add(value)
-        counts = Counter(value for values in by_resource.values() for value in values)
+            told = of(atom)
+            if atom.resource in failing and told:
+                by_resource.setdefault(str(atom.resource), set()).add(told)
+        counts = Counter(told for all_told in by_resource.values() for told in all_told)
         if counts:
-            value, times = min(counts.items(), key=lambda item: (-item[1], item[0]))
+            most, times = min(counts.items(), key=lambda item: (-item[1], item[0]))
             if times >= 2 and times >= 0.8 * len(by_resource):
-                found[name] = value
+                found[name] = most
     return found
 
 
@@ -262,7 +263,7 @@ def dr_readiness(evidence: t.Any, settings: dict[str, t.Any]) -> dict[str, t.Any
         "resources": [],
         "reason": None,
     }
-    if not usable(evidence, "recovery_points") or (points.get("summary") or {}).get("compared") is False:
+    if not usable(evidence, "recovery_points") or value(points, "summary", "compared") is False:
         answer["reason"] = "recovery points could not be compared with the source's backups"
         return answer
     verdicts = []

@@ -17,6 +17,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidenc
     rows,
     step,
     text,
+    value,
 )
 
 if t.TYPE_CHECKING:
@@ -113,9 +114,7 @@ def contradictions(evidence: t.Any, facts: dict[str, t.Any]) -> list[dict[str, t
     metrics = step(evidence, "metrics")
     behind = facts["behind"] or facts["late"]
     if facts["failing"] and rate["verdict"] == "high":
-        stale = bool((metrics.get("summary") or {}).get("pushed")) or bool(
-            step({"f": (metrics.get("summary") or {}).get("freshness")}, "f").get("stale")
-        )
+        stale = value(metrics, "summary", "pushed") or value(metrics, "summary", "freshness", "stale")
         if stale or facts["scope"]["verdict"] == "systemic":
             found.append(
                 _contradiction(
