@@ -374,7 +374,7 @@ def _refusal(address: str, status: int, headers: t.Any, body: bytes, document: J
 
 def _not_prometheus(address: str, status: int, headers: t.Any, body: bytes) -> ReadFailed:
     """A redirect, or a page with 200: a login in front of Prometheus, or another program."""
-    target = str(headers.get("Location") or "").split("?")[0]
+    target = str(headers.get("Location") or "").split("?", maxsplit=1)[0]
     page = body[:20000].decode("utf-8", "replace")
     login = re.search(r"(?i)\blog-?in\b|\bsign[ -]?in\b|oauth|\bsso\b|/auth|password", f"{target} {page}")
     where = f"redirects to {target}" if target else f"answers {headers.get('Content-Type') or 'something'} and not JSON"
