@@ -45,6 +45,7 @@ def derive(
     groups      {runbook class: [resources]}
     kinds       {network|data|neither: [causes]}
     stuck       CronJobs that a run blocks which really runs
+    push_overdue  a Pushgateway's last push is older than two intervals of the rarest schedule
     scope, pattern, readiness
     """
     jobs = step(evidence, "jobs")
@@ -78,6 +79,7 @@ def derive(
         "pattern": pattern(evidence),
         "readiness": readiness,
         "stuck": stuck(evidence),
+        "push_overdue": push_overdue(evidence),
         "success_rate": success_rate(evidence),
     }
 
@@ -101,6 +103,14 @@ def stuck(evidence: t.Any) -> list[Row]:
         for row in rows(jobs, "cronjobs")
         if row.get("state") == "stuck" and text(row, "stuck", "job") not in waiting
     ]
+
+
+def push_overdue(evidence: t.Any) -> bool:
+    """Whether the last push is too old for the schedules of the jobs that push; False when either is unknown."""
+    age = figure(step(evidence, "metrics"), "summary", "freshness", "push_age_s")
+    intervals = [figure(row, "interval_s") for row in rows(step(evidence, "jobs"), "cronjobs")]
+    known = [interval for interval in intervals if interval]
+    return age is not None and bool(known) and age > 2 * max(known)
 
 
 def cause_table(atoms: list[Atom], failing: set[str], causes: t.Mapping[str, Cause]) -> dict[str, dict[str, t.Any]]:

@@ -135,3 +135,28 @@ def run(hour, good, resource="orders"):
 def test_pattern_in_time(outcomes, expected):
     rows = [run(hour, good) for hour, good in enumerate(outcomes)]
     assert facts.pattern({"jobs": {"outcome": "ok", "jobs": rows}})["verdict"] == expected
+
+
+@pytest.mark.parametrize(
+    "age, interval, expected", [(7300, 3600, True), (7100, 3600, False), (None, 3600, False), (90000, None, False)]
+)
+def test_a_push_is_overdue_by_the_schedule(age, interval, expected):
+    evidence = {
+        "metrics": {"outcome": "ok", "summary": {"freshness": {"push_age_s": age}}},
+        "jobs": {"outcome": "ok", "cronjobs": [{"cronjob": "a", "interval_s": interval}]},
+    }
+    assert facts.push_overdue(evidence) is expected
+
+
+def test_a_run_that_never_started_is_not_what_blocks_the_schedule():
+    def evidence(state):
+        return {
+            "jobs": {
+                "outcome": "ok",
+                "jobs": [{"job": "a-1", "state": state}],
+                "cronjobs": [{"cronjob": "a", "state": "stuck", "stuck": {"job": "a-1"}}],
+            }
+        }
+
+    assert [row["cronjob"] for row in facts.stuck(evidence("overdue"))] == ["a"]
+    assert facts.stuck(evidence("blocked")) == []
