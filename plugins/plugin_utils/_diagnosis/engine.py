@@ -162,14 +162,14 @@ def _names(target: dict[str, t.Any], root: t.Any, facts: dict[str, t.Any], evide
         "namespace": text(target, "namespace"),
         "source": text(target, "source"),
         "destination": text(target, "destination"),
-        "source_context": text(target, "source_context") or text(target, "source"),
-        "destination_context": text(target, "destination_context") or text(target, "destination"),
+        "source_context": text(target, "source_context"),
+        "destination_context": text(target, "destination_context"),
         "configmap": text(step(evidence, "replication_rules"), "query", "configmap"),
         "resource": resource,
         "job": job,
         "pod": pod,
     }
-    return {name: value or f"<{name}>" for name, value in known.items()}
+    return {name: value or ("" if name.endswith("_context") else f"<{name}>") for name, value in known.items()}
 
 
 def _fill(item: dict[str, str], names: dict[str, str]) -> dict[str, str]:
@@ -178,6 +178,8 @@ def _fill(item: dict[str, str], names: dict[str, str]) -> dict[str, str]:
 
 def _substitute(value: str, names: dict[str, str]) -> str:
     for name, known in names.items():
+        if name.endswith("_context") and not known:  # kubectl then uses the context that the kubeconfig names
+            value = value.replace(" --context {" + name + "}", "")
         value = value.replace("{" + name + "}", known)
     return value
 
