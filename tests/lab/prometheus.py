@@ -9,6 +9,7 @@ Nothing is scraped: the past reaches a little into the future, so that the last 
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import math
@@ -20,7 +21,6 @@ import subprocess  # nosec: the programs are the lab's own
 import tempfile
 import threading
 import time
-import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -247,16 +247,15 @@ def _launch(lab: PrometheusLab, folder: Path, program: str, port: int) -> None:
 
 
 def _ready(lab: PrometheusLab, port: int) -> bool:
-    """Wait for the answer; 401 is one. False when the process has ended."""
+    """Wait until it says that it is ready; a 401 comes earlier than that. False when the process has ended."""
+    known = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    ask = urllib.request.Request(f"http://127.0.0.1:{port}/-/ready", headers={"Authorization": f"Basic {known}"})
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline and lab._process is not None and lab._process.poll() is None:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=1):  # nosec: loopback
+            with urllib.request.urlopen(ask, timeout=1):  # nosec: loopback
                 return True
-        except urllib.error.HTTPError as exc:
-            if exc.code == 401:
-                return True
-        except OSError:
+        except OSError:  # not listening yet, or listening and answering 503
             pass
         time.sleep(0.03)
     return False

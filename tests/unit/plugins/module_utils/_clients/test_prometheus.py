@@ -105,6 +105,11 @@ def test_a_long_question_is_posted_and_answered() -> None:
     with lab.start({"series": SERIES}) as prometheus:
         asked = client(prometheus_url=prometheus.url)
         assert len(asked.query(" or ".join(["copies"] * 500)).samples) == 1
+    with front(200, VECTOR) as (url, seen):
+        client(prometheus_url=url).query("copies" * 500, 12.5)
+    method, path, headers, form = seen[0]
+    assert (method, path) == ("POST", "/api/v1/query") and form.endswith("&time=12.500")
+    assert headers["Content-Type"] == "application/x-www-form-urlencoded"
 
 
 def test_a_bad_question_comes_back_in_the_servers_words() -> None:
