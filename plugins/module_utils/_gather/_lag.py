@@ -123,7 +123,7 @@ def judge(backups: t.Iterable[Point], copies: Copies, *, now: float, window_s: f
             return _overdue(waiting[0], copies, now, age)
         if copied is None or copied.verdict != "late":
             pending = _since(copies, waiting[-1][0])
-            return Outcome("in_flight", waiting[-1][1], pending, suspect=age < -error_s)
+            return Outcome("in_flight", waiting[-1][1], pending)
     return copied or Outcome("unknown")
 
 
