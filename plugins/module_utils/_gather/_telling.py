@@ -5,8 +5,8 @@
 
 """Finds the telling lines of a log fast: most of a log is of no interest, and a substring search tells which part.
 
-From every pattern the literals are taken of which a match must contain one; a few words that occur in all of them are
-looked for in whole blocks, and only lines with such a word meet the patterns.
+From every pattern the literals are taken of which a match must contain one; only lines with such a literal meet the
+patterns. Lines that differ in nothing but digits are looked at once: they contain the same literals.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ _LONG = 4096  # characters; of longer lines only the surroundings of a word are 
 _SHORTEST = 3
 _LEAST_WORD = 4
 _HITS_PER_WORD = 4
-_FREQUENT = frozenset("info http https time level with from this that warn debug name".split())
+_DIGITS = b"0123456789"
+_MOST_SHAPES = 20000  # remembered, of at most _LONGEST_SHAPE bytes each
+_LONGEST_SHAPE = 512
 _ANSI = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-Z\\-_]")
 
 
@@ -56,7 +58,8 @@ class Telling:
     def __init__(self, patterns: t.Sequence[str], parameter: str = "patterns") -> None:
         """Raises BadParameter, naming the pattern that is no regular expression."""
         self._compiled: list[re.Pattern[str]] = []
-        needed: list[frozenset[str] | None] = []
+        needed: list[frozenset[str]] = []  # per pattern the best of its requirements, empty if it has none
+        self._required: list[list[tuple[bytes, ...]]] = []  # per pattern all that can be checked on a shape
         for pattern in (*map(re.escape, PHRASES), *patterns):
             try:
                 self._compiled.append(re.compile(pattern, re.IGNORECASE))
@@ -64,27 +67,33 @@ class Telling:
                 raise BadParameter(
                     f"{parameter}: {pattern[:200]!r} is no regular expression ({exc}); correct or remove it."
                 ) from exc
-            needed.append(literals(pattern))
-        words = _cover({literal for found in needed if found for literal in found})
+            required = requirements(pattern)
+            needed.append(max(required, key=_worth, default=frozenset()))
+            plain = [found for found in required if not any(re.search(r"\d", literal) for literal in found)]
+            self._required.append([tuple(literal.encode() for literal in found) for found in plain])
         self._by_word: dict[bytes, tuple[int, ...]] = {
             word.encode(): tuple(
-                at for at, found in enumerate(needed) if found and any(word in literal for literal in found)
+                at for at, found in enumerate(needed) if any(word in literal for literal in found)
             )
-            for word in words
+            for word in _shortest({literal for found in needed for literal in found})
         }
+        self._with_digit = tuple(word for word in self._by_word if any(digit in word for digit in _DIGITS))
+        self._without_digit = tuple(word for word in self._by_word if word not in self._with_digit)
         self._always = tuple(at for at, found in enumerate(needed) if not found)
+        self._shapes: dict[bytes, tuple[int, ...]] = {}  # of lines without their digits: the patterns to try
 
     def search(self, block: bytes) -> list[Match]:
         """The telling lines of a block of whole lines (free of ANSI sequences), in order."""
         lowered = block.lower()
         hits: dict[int, set[int]] = {}  # start of line: patterns to try
-        for word, patterns in self._by_word.items():
+        for word in self._with_digit:
             at = lowered.find(word)
             while at >= 0:
                 start = lowered.rfind(b"\n", 0, at) + 1
-                hits.setdefault(start, set()).update(patterns)
+                hits.setdefault(start, set()).update(self._by_word[word])
                 end = lowered.find(b"\n", at)
                 at = lowered.find(word, end) if end >= 0 else -1
+        self._by_shape(lowered, hits)
         if self._always:
             start = 0
             while start < len(block):
@@ -98,6 +107,40 @@ class Telling:
             if match:
                 found.append(match)
         return found
+
+    def _by_shape(self, lowered: bytes, hits: dict[int, set[int]]) -> None:
+        """Add the lines with a literal that has no digit, looking at each shape of line once."""
+        shapes = lowered.translate(None, _DIGITS).split(b"\n")
+        known = self._shapes
+        different = set(shapes)
+        new = [shape for shape in different if shape not in known]
+        telling = {shape: known[shape] for shape in different if known.get(shape)}
+        telling.update(self._look_at(new))
+        if not telling:
+            return
+        start = 0
+        for shape, line in zip(shapes, lowered.split(b"\n")):
+            if shape in telling:
+                hits.setdefault(start, set()).update(telling[shape])
+            start += len(line) + 1
+
+    def _look_at(self, shapes: list[bytes]) -> dict[bytes, tuple[int, ...]]:
+        """Those of the shapes that contain a literal, with the patterns to try; remembers all of them."""
+        together = b"\n".join(shapes)
+        present = [word for word in self._without_digit if word in together]
+        telling = {}
+        for shape in shapes:
+            candidates = {at for word in present if word in shape for at in self._by_word[word]}
+            patterns = tuple(at for at in candidates if self._possible(at, shape))
+            if patterns:
+                telling[shape] = patterns
+            if len(self._shapes) < _MOST_SHAPES and len(shape) <= _LONGEST_SHAPE:
+                self._shapes[shape] = patterns
+        return telling
+
+    def _possible(self, at: int, shape: bytes) -> bool:
+        """Whether the shape contains all that the pattern requires."""
+        return all(any(literal in shape for literal in found) for found in self._required[at])
 
     def _match(self, block: bytes, start: int, end: int, patterns: list[int]) -> Match | None:
         text = text_of(block[start:end])[1]
@@ -163,17 +206,17 @@ _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\
 # ----------------------------------------------------------------------------------------------- literals
 
 
-def literals(pattern: str) -> frozenset[str] | None:
-    """Small-letter strings of which every match of the pattern contains at least one; None if there are none."""
+def requirements(pattern: str) -> list[frozenset[str]]:
+    """Sets of small-letter strings: every match of the pattern contains at least one string of each set."""
     try:
         return _required(sre_parse.parse(pattern, re.IGNORECASE))
     except (re.error, OverflowError, RecursionError):
-        return None
+        return []
 
 
-def _required(parsed: t.Any) -> frozenset[str] | None:
-    """The best of the requirements of a sequence: all of its parts must match, so one part is enough."""
-    options: list[frozenset[str]] = []
+def _required(parsed: t.Any) -> list[frozenset[str]]:
+    """The requirements of a sequence: those of all its parts."""
+    found: list[frozenset[str]] = []
     run = ""
     for operator, argument in parsed:
         character = _literal(str(operator), argument)
@@ -182,15 +225,11 @@ def _required(parsed: t.Any) -> frozenset[str] | None:
             continue
         if str(operator) == "AT":  # takes no character: the run goes on behind it
             continue
-        if len(run) >= _SHORTEST:
-            options.append(frozenset({run}))
+        found.append(frozenset({run}))
         run = ""
-        inner = _inner(str(operator), argument)
-        if inner:
-            options.append(inner)
-    if len(run) >= _SHORTEST:
-        options.append(frozenset({run}))
-    return max(options, key=_worth, default=None)
+        found += _inner(str(operator), argument)
+    found.append(frozenset({run}))
+    return [literals for literals in found if min(map(len, literals)) >= _SHORTEST]
 
 
 def _worth(found: frozenset[str]) -> tuple[bool, int, int]:
@@ -208,36 +247,19 @@ def _literal(operator: str, argument: t.Any) -> str | None:
     return letters.pop() if len(letters) == 1 and max(codes) < 128 else None
 
 
-def _inner(operator: str, argument: t.Any) -> frozenset[str] | None:
+def _inner(operator: str, argument: t.Any) -> list[frozenset[str]]:
     if operator == "SUBPATTERN":
         return _required(argument[-1])
     if operator == "ATOMIC_GROUP":
         return _required(argument)
     if operator in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
-        return _required(argument[2]) if argument[0] >= 1 else None
+        return _required(argument[2]) if argument[0] >= 1 else []
     if operator == "BRANCH":
-        found: set[str] = set()
-        for branch in argument[1]:
-            required = _required(branch)
-            if not required:
-                return None
-            found |= required
-        return frozenset(found)
-    return None
+        best = [max(_required(branch), key=_worth, default=None) for branch in argument[1]]
+        return [frozenset().union(*(found for found in best if found))] if all(best) else []
+    return []
 
 
-def _cover(required: set[str]) -> list[str]:
-    """A few words of which every required literal contains one: the fewer, the faster a block is searched."""
-    words = {word for literal in required for word in re.findall(r"[a-z0-9]{4,}", literal)} - _FREQUENT
-    left = set(required)
-    chosen: list[str] = []
-    while left:
-        gain = {word: sum(word in literal for literal in left) for word in words}
-        best = max(gain, key=lambda word: (gain[word], len(word), word), default=None)
-        if best is None or not gain[best]:
-            # literals without a word of their own stand for themselves
-            return chosen + sorted(own for own in left if not any(other in own for other in left - {own}))
-        chosen.append(best)
-        left = {literal for literal in left if best not in literal}
-        words.discard(best)
-    return chosen
+def _shortest(required: set[str]) -> list[str]:
+    """The literals that contain no other one: where they are not, none of the others is."""
+    return sorted(own for own in required if not any(other in own for other in required - {own}))
