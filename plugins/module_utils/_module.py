@@ -9,12 +9,19 @@ from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.factory import Clients
-from ansible_collections.sre.backup_sync.plugins.module_utils._step import Step, StepFailed, run_step
+from ansible_collections.sre.backup_sync.plugins.module_utils._step import (
+    Step,
+    StepFailed,
+    kubeconfig_secrets,
+    run_step,
+)
 
 
 def run_module(step: Step) -> None:
     """Run the step as an ordinary Ansible module."""
     module = AnsibleModule(argument_spec=step.full_argument_spec(), supports_check_mode=True, **step.constraints)
+    for option in ("kubeconfig", "source"):
+        module.no_log_values.update(kubeconfig_secrets(module.params.get(option)))
     try:
         result = run_step(step, module.params, Clients(module.params))
     except StepFailed as failure:

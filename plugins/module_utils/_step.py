@@ -55,6 +55,25 @@ class Step:
         )
 
 
+# What is secret in a kubeconfig that was given as a dictionary; its names and addresses must stay readable.
+_SECRET_KEYS = frozenset({"token", "password", "client-key-data", "id-token", "refresh-token", "client-secret"})
+
+
+def kubeconfig_secrets(params: t.Any) -> set[str]:
+    """The secret values inside inline kubeconfigs, at any depth of the parameters; to be masked in results."""
+    found: set[str] = set()
+    if isinstance(params, t.Mapping):
+        for key, value in params.items():
+            if str(key) in _SECRET_KEYS and isinstance(value, str) and value:
+                found.add(str(value))
+            else:
+                found |= kubeconfig_secrets(value)
+    elif isinstance(params, (list, tuple)):
+        for value in params:
+            found |= kubeconfig_secrets(value)
+    return found
+
+
 class StepFailed(Exception):
     """The task must fail: `message` for the user, `result` for whoever registered it."""
 

@@ -24,7 +24,12 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.factory import Clients
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
-from ansible_collections.sre.backup_sync.plugins.module_utils._step import Step, StepFailed, run_step
+from ansible_collections.sre.backup_sync.plugins.module_utils._step import (
+    Step,
+    StepFailed,
+    kubeconfig_secrets,
+    run_step,
+)
 
 
 class StepAction(ActionBase):
@@ -74,6 +79,8 @@ class StepAction(ActionBase):
         arguments = {key: value for key, value in arguments.items() if value is not None}
         checked = validator.validate(arguments)
         secrets = set(checked._no_log_values)  # pylint: disable=protected-access
+        for option in ("kubeconfig", "source"):
+            secrets |= kubeconfig_secrets(arguments.get(option))
         if checked.error_messages:
             return remove_values({"failed": True, "msg": self._refusal(checked)}, secrets)
         params = checked.validated_parameters

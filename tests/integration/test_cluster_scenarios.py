@@ -16,7 +16,7 @@ READ_VERBS = {"get", "list"}
 REVIEWS = {"selfsubjectaccessreviews", "selfsubjectrulesreviews"}
 
 
-@pytest.fixture(scope="module", params=harness.scenario_names())
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in harness.scenario_names()])
 def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, t.Any]:
     """One scenario, run twice: in the worker and as ordinary modules."""
     described = harness.scenario(request.param)

@@ -44,8 +44,12 @@ Json = t.Dict[str, t.Any]
 
 
 def connection_spec() -> dict[str, t.Any]:
-    """The connection options of kubernetes.core, and the two that bound a read."""
-    return dict(AUTH_ARG_SPEC, timeout={"type": "float", "default": 20.0})
+    """The connection options of kubernetes.core, and the one that bounds a read.
+
+    kubernetes.core hides kubeconfig as a whole, which masks its path in error messages, and every name in an inline
+    kubeconfig wherever it occurs in a result. Here only what is secret inside it is masked (see kubeconfig_secrets).
+    """
+    return dict(AUTH_ARG_SPEC, kubeconfig={"type": "raw", "no_log": False}, timeout={"type": "float", "default": 20.0})
 
 
 class Clock:

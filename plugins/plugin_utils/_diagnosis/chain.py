@@ -21,4 +21,3 @@ CHAIN = (
 )
 
 CATALOGUE = os.path.join(os.path.dirname(__file__), "catalogue")
-

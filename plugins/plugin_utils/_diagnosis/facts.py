@@ -75,7 +75,7 @@ def derive(
         "retries": sorted({atom.cause for atom in atoms if atom.weight <= 0.2}),
         "groups": groups,
         "kinds": kinds,
-        "scope": scope(evidence, failing, atoms),
+        "scope": scope(evidence, failing, [atom for atom in atoms if atom.cause in own]),
         "pattern": pattern(evidence),
         "readiness": readiness,
         "stuck": stuck(evidence),

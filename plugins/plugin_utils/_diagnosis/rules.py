@@ -15,10 +15,16 @@ import string
 import typing as t
 from dataclasses import dataclass, field
 
-import jmespath
 import yaml
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.chain import CHAIN
-from jmespath.exceptions import JMESPathError
+
+try:
+    import jmespath
+    from jmespath.exceptions import JMESPathError
+
+    HAS_JMESPATH = True
+except ImportError:
+    HAS_JMESPATH = False
 
 SEVERITIES = ("critical", "error", "warning", "info")
 _KEYS = frozenset(
@@ -84,6 +90,8 @@ class Result:
 
 def load_rules(path: str) -> list[Rule]:
     """The rules of one YAML file. Raises RuleError."""
+    if not HAS_JMESPATH:
+        raise RuleError("The Python library jmespath is not installed where the playbook runs: pip install jmespath.")
     name = os.path.basename(path)
     try:
         with open(path, encoding="utf-8") as handle:

@@ -65,7 +65,7 @@ def _rules(names: list[str], overrides: dict[str, Any], changed: str) -> dict[st
         {
             "name": name,
             "enabled": True,
-            "schedule": "hourly",
+            "schedule": "0 * * * *",
             "rpo": "2h",
             "source": {"claim": name},
             "destination": {"cluster": "dr", "bucket": "example-backup-dr"},
