@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import typing as t
 from collections import Counter
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import fold
