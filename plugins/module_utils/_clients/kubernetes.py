@@ -144,7 +144,7 @@ class Cluster:
 
         Raises ReadFailed. After a restart objects already seen are not given twice.
         """
-        seen: set[str] | None = set()
+        seen: set[str] = set()
         restarted = False
         query = dict(query or {}, limit=PAGE)
         token: str | None = None

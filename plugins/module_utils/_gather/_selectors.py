@@ -115,10 +115,7 @@ class _Parser:
     def _requirement(self) -> Requirement:
         key = self._next()
         absent = key == "!"
-        if absent:
-            key = self._next()
-        _check_key(key)
-        assert key is not None
+        key = _checked_key(self._next() if absent else key)
         if absent:
             return Requirement(key, "absent")
         if self._peek() in (None, ","):
@@ -161,7 +158,7 @@ class _Parser:
         return token
 
 
-def _check_key(key: str | None) -> None:
+def _checked_key(key: str | None) -> str:
     if key is None:
         raise ValueError("found the end, expected a label")
     prefix, slash, name = key.rpartition("/")
@@ -169,6 +166,7 @@ def _check_key(key: str | None) -> None:
         raise ValueError(f"{key!r} is no label: its prefix must be a DNS name")
     if not _NAME.fullmatch(name) or len(name) > 63:
         raise ValueError(f"{key!r} is no label: letters, digits, '-', '_' and '.', at most 63, expected")
+    return key
 
 
 def _check_value(value: str) -> None:

@@ -84,7 +84,10 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     if refused and (refused.outcome not in ("forbidden", "not_found") or refused.code == 401):
         return Gathered(failed(NAME, query, refused))
     if refused and refused.outcome == "not_found":
-        return Gathered(failed(NAME, query, _unknown_job(cluster, asked, str(name), refused), denied=denied))
+        unknown = _unknown_job(cluster, asked, str(name), refused)
+        if not _remembered(asked, str(name)):
+            raise BadParameter(f"job_name: {unknown.message} {unknown.hint}")
+        return Gathered(failed(NAME, query, unknown, denied=denied))
     pods = _Pods(asked, name)
     read, no_pods = guarded(lambda: pods.read(cluster))
     if name is None and read and not pods.count:
@@ -208,6 +211,15 @@ def _read_job(cluster: t.Any, asked: _Asked, name: str | None) -> tuple[dict[str
     if name is None:
         return None, None
     return guarded(lambda: cluster.get(path_of("batch", "v1", "jobs", asked.namespace, name)))
+
+
+def _remembered(asked: _Asked, name: str) -> bool:
+    """Whether the job may have existed: events outlive a Job that was pruned. Without events nobody can tell."""
+    if asked.groups is None:
+        return True
+    return any(name in (group.get("names") or [group.get("object")]) for group in asked.groups) or any(
+        name in str(group.get("message")) for group in asked.groups
+    )
 
 
 def _unknown_job(cluster: t.Any, asked: _Asked, name: str, failure: ReadFailed) -> ReadFailed:

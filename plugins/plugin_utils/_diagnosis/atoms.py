@@ -107,7 +107,7 @@ def _resources_by_job(evidence: t.Any) -> dict[str, str]:
 
 def _from_jobs(evidence: t.Any, collector: _Collector) -> None:
     for index, row in enumerate(rows(step(evidence, "jobs"), "jobs")):
-        if row.get("state") in BROKEN_STATES and (text(row, "reason") or text(row, "message")):
+        if text(row, "state") in BROKEN_STATES and (text(row, "reason") or text(row, "message")):
             collector.add(
                 row,
                 where="job",

@@ -156,8 +156,8 @@ def _findings(results: list[Result], names: dict[str, str]) -> list[dict[str, t.
 def _names(target: dict[str, t.Any], root: t.Any, facts: dict[str, t.Any], evidence: t.Any) -> dict[str, str]:
     """What the placeholders of next steps stand for; a name that is not known stays visible as <name>."""
     resource = (root.resources if root and root.resources else facts["affected"] or [None])[0]
-    job = next((text(row, "job") for row in rows(step(evidence, "jobs"), "resources") if row.get("resource") == resource), None)
-    pod = next((text(row, "pod") for row in rows(step(evidence, "job_detail"), "pods") if row.get("resource") == resource), None)
+    job = next((text(row, "job") for row in rows(step(evidence, "jobs"), "resources") if text(row, "resource") == resource), None)
+    pod = next((text(row, "pod") for row in rows(step(evidence, "job_detail"), "pods") if text(row, "resource") == resource), None)
     known = {
         "namespace": text(target, "namespace"),
         "source": text(target, "source"),
@@ -172,7 +172,7 @@ def _names(target: dict[str, t.Any], root: t.Any, facts: dict[str, t.Any], evide
     return {name: value or ("" if name.endswith("_context") else f"<{name}>") for name, value in known.items()}
 
 
-def _fill(item: dict[str, str], names: dict[str, str]) -> dict[str, str]:
+def _fill(item: t.Mapping[str, str], names: dict[str, str]) -> dict[str, str]:
     return {key: _substitute(value, names) for key, value in item.items() if key in ("text", "command")}
 
 
@@ -192,7 +192,7 @@ def _next_steps(
     if root:
         if root.fix:
             listed.append({"text": root.fix})
-        listed.extend(_fill(item, names) for item in root.next_steps + list(root.cause.next_steps))
+        listed.extend(_fill(item, names) for item in [*root.next_steps, *root.cause.next_steps])
     for result in results:
         if result.state == "fired" and not (root and result.rule.cause == root.cause.id):
             listed.extend(_fill(item, names) for item in result.rule.next_steps)

@@ -50,7 +50,7 @@ def derive(
     """
     jobs = step(evidence, "jobs")
     failing = sorted(
-        {name for row in rows(jobs, "resources") if row.get("state") in BROKEN_STATES and (name := text(row, "resource"))}
+        {name for row in rows(jobs, "resources") if text(row, "state") in BROKEN_STATES and (name := text(row, "resource"))}
     )
     behind = _named(step(evidence, "recovery_points"), "resources", _BEHIND)
     late = _named(step(evidence, "copy_lag"), "resources", _LATE)
@@ -86,7 +86,7 @@ def derive(
 
 def _named(holder: Row, name: str, verdicts: frozenset[str]) -> list[str]:
     return sorted(
-        {found for row in rows(holder, name) if row.get("verdict") in verdicts and (found := text(row, "resource"))}
+        {found for row in rows(holder, name) if text(row, "verdict") in verdicts and (found := text(row, "resource"))}
     )
 
 
@@ -97,11 +97,11 @@ def stuck(evidence: t.Any) -> list[Row]:
     keeps it from starting.
     """
     jobs = step(evidence, "jobs")
-    waiting = {row.get("job") for row in rows(jobs, "jobs") if row.get("state") in ("blocked", "starting")}
+    waiting = {text(row, "job") for row in rows(jobs, "jobs") if text(row, "state") in ("blocked", "starting")}
     return [
         row
         for row in rows(jobs, "cronjobs")
-        if row.get("state") == "stuck" and text(row, "stuck", "job") not in waiting
+        if text(row, "state") == "stuck" and text(row, "stuck", "job") not in waiting
     ]
 
 
@@ -236,8 +236,8 @@ def pattern(evidence: t.Any) -> dict[str, t.Any]:
     runs: dict[str, list[tuple[str, bool]]] = {}
     for row in rows(step(evidence, "jobs"), "jobs"):
         ended, resource = text(row, "ended_at"), text(row, "resource")
-        if ended and resource and row.get("state") in ("succeeded", "failed"):
-            runs.setdefault(resource, []).append((ended, row["state"] == "succeeded"))
+        if ended and resource and text(row, "state") in ("succeeded", "failed"):
+            runs.setdefault(resource, []).append((ended, text(row, "state") == "succeeded"))
     bad = sum(1 for listed in runs.values() for dummy, good in listed if not good)
     good = sum(1 for listed in runs.values() for dummy, good in listed if good)
     figures: dict[str, t.Any] = {"failed": bad, "succeeded": good}
@@ -307,10 +307,10 @@ def dr_readiness(evidence: t.Any, settings: dict[str, t.Any]) -> dict[str, t.Any
 
 def resource_readiness(row: Row, rpo_s: float | None) -> str:
     """ready | not_ready | unknown of one resource; the uncertainty must not decide it."""
-    if row.get("verdict") in ("missing", "not_ready") or row.get("ready") is False:
+    if text(row, "verdict") in ("missing", "not_ready") or row.get("ready") is False:
         return "not_ready"
     exposure, error = figure(row, "exposure_s"), figure(row, "exposure_error_s") or 0.0
-    if exposure is None or rpo_s is None or row.get("verdict") == "unknown":
+    if exposure is None or rpo_s is None or text(row, "verdict") == "unknown":
         return "unknown"
     if exposure - error > rpo_s:
         return "not_ready"

@@ -133,7 +133,7 @@ def contradictions(evidence: t.Any, facts: dict[str, t.Any]) -> list[dict[str, t
                 "The recovery points are what a disaster needs; earlier failures were made good.",
             )
         )
-    succeeded = any(row.get("state") == "succeeded" for row in rows(step(evidence, "jobs"), "resources"))
+    succeeded = any(text(row, "state") == "succeeded" for row in rows(step(evidence, "jobs"), "resources"))
     if not facts["failing"] and succeeded and facts["behind"]:
         found.append(
             _contradiction(

@@ -34,7 +34,7 @@ class Candidate:
     fix: str | None = None
     alternatives: list[str] = field(default_factory=list)
     explanation: str | None = None
-    next_steps: list[dict[str, str]] = field(default_factory=list)
+    next_steps: list[t.Mapping[str, str]] = field(default_factory=list)
     score: float = 0.0
     confidence: str = "possible"
 
@@ -198,7 +198,7 @@ def status(evidence: t.Any, facts: dict[str, t.Any]) -> str:
     if facts["behind"] or facts["late"] or facts["readiness"]["verdict"] == "not_ready":
         return "lagging"
     sure = usable(evidence, "jobs") and usable(evidence, "recovery_points")
-    verdicts = {row.get("verdict") for row in rows(step(evidence, "recovery_points"), "resources")}
+    verdicts = {text(row, "verdict") for row in rows(step(evidence, "recovery_points"), "resources")}
     if sure and verdicts and verdicts <= {"current"} and facts["readiness"]["verdict"] == "ready":
         return "healthy"
     return "inconclusive"
