@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.kubernetes import connection_spec, path_of
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
+    BadParameter,
     ReadFailed,
     clip,
     evidence,
