@@ -231,7 +231,7 @@ def plain(value: t.Any) -> t.Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return str.__str__(value) if type(value) is not str else value
+        return str.__str__(value)  # of a subclass this is a plain copy, of a plain string itself
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):

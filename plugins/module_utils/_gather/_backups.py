@@ -213,10 +213,12 @@ def read_points(cluster: t.Any, mapping: Mapping, namespace: str, *, since: floa
                 kept = old.get(point.resource)
                 old[point.resource] = point if kept is None else max(kept, point, key=_order)
     except ReadFailed as failure:
-        if failure.outcome == "forbidden" and mapping.group and cluster.has_group(mapping.group) is False:
+        refused = failure.outcome == "forbidden" and bool(mapping.group)
+        if failure.outcome == "api_missing" or (refused and cluster.has_group(mapping.group) is False):
+            served = "/".join(filter(None, (mapping.group, mapping.version, mapping.plural)))
             raise ReadFailed(
                 "api_missing",
-                f"{cluster.name}: the API group {mapping.group} is not installed.",
+                f"{cluster.name}: {served} is not installed or not served.",
                 code=failure.code,
                 hint="Install its custom resource definitions, or say in the parameters where the backups are listed.",
             ) from failure

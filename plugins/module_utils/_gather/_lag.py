@@ -117,6 +117,10 @@ def judge(backups: t.Iterable[Point], copies: Copies, *, now: float, window_s: f
     waiting = [pair for pair in completed if newest_start < pair[0] - error_s]
     covered = completed[: len(completed) - len(waiting)]
     copied = _copied_lag(covered[-1], copies, window_s, error_s) if covered else None
+    if waiting and not copies.runs:
+        # Not one run is listed: older backups may have been copied by runs that are gone, so only the newest overdue
+        # one counts, and its age is the least that the copies lag.
+        waiting = [pair for pair in waiting if now - pair[0] - error_s > window_s][-1:] or waiting
     if waiting:
         age = round(now - waiting[0][0], 1)
         if age - error_s > window_s:

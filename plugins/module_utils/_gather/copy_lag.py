@@ -22,6 +22,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     duration_parameter,
     evidence,
     failed,
+    human,
     median,
     rfc3339,
     seconds_between,
@@ -388,7 +389,7 @@ def _missing(points: list[Point], now: datetime) -> str | None:
     age = (epoch(now) or 0.0) - times[-1]
     if not interval or age <= STALE * interval:
         return None
-    return f"the newest completed backup is {age:.0f} s old, and they used to come every {interval:.0f} s"
+    return f"the newest completed backup is {human(age)} old, and they used to come every {human(interval)}"
 
 
 def _health(by_resource: dict[str, list[Point]], problems: list[dict[str, t.Any]]) -> dict[str, t.Any]:

@@ -105,7 +105,7 @@ class _Work:
             mine = _in_time(left[resource], self.sources, lambda point: epoch(point.point_in_time))
             theirs = _in_time(right[resource], self.destinations, moment)
             forward = _candidates(mine, theirs, tolerance_s)
-            backward = _candidates(theirs, mine, tolerance_s)
+            backward = _candidates(theirs, mine, tolerance_s)  # pylint: disable=arguments-out-of-order
             for place, (low, high) in enumerate(forward):
                 if high - low == 1 and backward[low] == (place, place + 1):
                     self._pair(mine[place][1], theirs[low][1], "time")

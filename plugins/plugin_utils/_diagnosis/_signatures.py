@@ -268,7 +268,7 @@ class Classifier:
         if not harmless:
             for entry, _match in self._spans.search(line):
                 line = entry.blank(line)
-            found = [(entry, match) for entry, _ in found if (match := entry.search(line))]
+            found = [(entry, match) for entry, dummy in found if (match := entry.search(line))]
         kind = self._kind(line, base)
         hits = [
             _Hit(entry, number, match.start(), match.end(), match.group(), kind) for entry, match in harmless or found

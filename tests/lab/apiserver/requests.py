@@ -71,7 +71,7 @@ class Target:
 
 def parse_target(request: Request) -> Target:
     """Return what ``request`` wants; the decoded path counts, so ``%2F`` in a name separates."""
-    parts = [part for part in request.path.strip("/").split("/")]
+    parts = request.path.strip("/").split("/")
     verb = _VERBS.get(request.method, "")
     if parts[0] == "api" and len(parts) > 2:
         group, version, parts = "", parts[1], parts[2:]

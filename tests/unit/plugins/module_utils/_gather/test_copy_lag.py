@@ -141,6 +141,14 @@ def test_an_older_backup_is_overdue_although_the_newest_is_always_in_flight():
     )
 
 
+def test_without_any_run_the_lag_is_the_least_that_is_certain():
+    snapshots = [snapshot(f"s{minutes}", minutes) for minutes in (10, 70, 130, 900)]
+    row = only(step(snapshots, []))
+    assert (row["verdict"], row["source_backup"], row["lag_s"], row["why"]) == ("overdue", "s70", 4200.0, "not_started")
+    failing = only(step(snapshots, [run("c", "failed", started=100, ended=90)]))
+    assert (failing["source_backup"], failing["why"]) == ("s900", "failing")
+
+
 def test_copies_that_are_always_late_stay_late_while_the_newest_is_in_flight():
     snapshots = [snapshot("old", 200), snapshot("new", 10)]
     runs = [run("c", "succeeded", started=190, ended=60), run("p", "succeeded", started=300, ended=295)]
@@ -258,6 +266,9 @@ def test_what_is_broken_at_the_source_is_said():
         ("audit", "missing"),
         ("media", "not_ready"),
     ]
+    assert evidence["source_problems"][1]["message"] == (
+        "the newest completed backup is 10 h old, and they used to come every 60 min"
+    )
     health = evidence["source_health"]
     assert (health["failed"], health["missing"], health["partial"], health["resources"]) == (1, 1, 0, 4)
     assert health["newest_at"] == minutes_ago(60)
@@ -338,6 +349,11 @@ def test_the_outcome_is_that_of_the_source_read(outcome):
     source = source_side({SNAPSHOTS: ReadFailed(outcome, "no")}, groups=["snapshot.storage.k8s.io"])
     gathered = step([], source=source)
     assert gathered.evidence["outcome"] == gathered.evidence["source_health"]["outcome"] == outcome
+
+
+def test_an_api_that_is_not_served_is_named():
+    error = step([], source=source_side({})).evidence["error"]
+    assert "snapshot.storage.k8s.io/v1/volumesnapshots is not installed" in error["message"] and error["hint"]
 
 
 def test_a_refusal_for_an_api_that_is_not_there_is_api_missing():

@@ -306,7 +306,12 @@ _WORDS = ["error", "ERROR", "copy failed", "Sync Failed", "replication error", "
 @settings(max_examples=150, deadline=None)
 @given(
     lines=st.lists(st.lists(st.sampled_from([*_WORDS, "zz", "7", "77", "é"]), max_size=4).map(" ".join), max_size=12),
-    patterns=st.lists(st.sampled_from([GENERAL, r"\d", "z{2}", "(denied|ok)", "^info", "out$", "(?:a|er)ror", "e.*z", "7.*failed", "(co|sy).*fail"]), max_size=3),
+    patterns=st.lists(
+        st.sampled_from(
+            [GENERAL, r"\d", "z{2}", "(denied|ok)", "^info", "out$", "(?:a|er)ror", "e.*z", "7.*failed", "(co|sy).*fail"]
+        ),
+        max_size=3,
+    ),
 )
 def test_the_fast_search_finds_what_a_slow_one_finds(lines, patterns):
     block = "".join(STAMP + line + "\n" for line in lines).encode()

@@ -28,6 +28,7 @@ LOG_PATTERNS = CATALOGUE.lists["log_patterns"]
 BENIGN_PATTERNS = CATALOGUE.lists["benign_patterns"]
 REASON_LISTS = {name.removesuffix("_reasons"): name for name in CATALOGUE.lists if name.endswith("_reasons")}
 
+
 @pytest.fixture(name="classifier", scope="module")
 def fixture_classifier() -> Classifier:
     return default_classifier()
