@@ -94,7 +94,9 @@ evidence:
       returned: always
       sample: copy_lag
     outcome:
-      description: V(ok), V(empty), or why nothing could be read, for example V(forbidden), V(api_missing) or V(timeout).
+      description:
+        - V(ok), V(empty), or why nothing could be read, for example V(forbidden), V(api_missing) or
+          V(timeout).
       type: str
       returned: always
       sample: ok
@@ -150,7 +152,9 @@ evidence:
       type: dict
       returned: always
 feed:
-  description: The source backups (C(points)), the difference of the clocks (C(skew)) and the window of each resource (C(windows)).
+  description:
+    - The source backups (C(points)), the difference of the clocks (C(skew)) and the window of each
+      resource (C(windows)).
   type: dict
   returned: always
 """

@@ -16,7 +16,8 @@ author:
 description:
   - Lists the recovery points of the destination and keeps a ledger of which source backup each is a copy of. This is
     step 8 of the runbook for cross-cluster backup sync.
-  - Points are paired one to one by label or annotation, then by storage handle, by name and by time. Where two would fit
+  - Points are paired one to one by label or annotation, then by storage handle, by name and by time. Where two would
+    fit
     in time, none is taken, and both are called V(ignore:ambiguous).
   - A point without a time of its own is unknown and never a mismatch. A point that is not ready is no recovery point.
   - RV(evidence.resources) says per resource how much data a disaster now would cost.
@@ -150,7 +151,9 @@ evidence:
       returned: always
       sample: recovery_points
     outcome:
-      description: V(ok), V(empty), or why nothing could be read, for example V(forbidden), V(api_missing) or V(timeout).
+      description:
+        - V(ok), V(empty), or why nothing could be read, for example V(forbidden), V(api_missing) or
+          V(timeout).
       type: str
       returned: always
       sample: ok

@@ -56,7 +56,8 @@ options:
   expected:
     description:
       - What values are expected at which paths. A value is compared after typing, so that V(24h) equals V(P1D).
-      - A dictionary of V(one_of), V(min), V(max), V(regex), V(duration_max), V(not_empty) and V(absent) is a constraint.
+      - A dictionary of V(one_of), V(min), V(max), V(regex), V(duration_max), V(not_empty) and V(absent) is a
+        constraint.
     type: dict
   drift_ignore:
     description: Paths that may differ between both clusters, with everything below them.
@@ -103,7 +104,9 @@ evidence:
       returned: always
       sample: replication_rules
     outcome:
-      description: V(ok), V(empty), or why nothing could be read, for example V(forbidden), V(api_missing) or V(timeout).
+      description:
+        - V(ok), V(empty), or why nothing could be read, for example V(forbidden), V(api_missing) or
+          V(timeout).
       type: str
       returned: always
       sample: ok

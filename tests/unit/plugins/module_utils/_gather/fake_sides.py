@@ -31,7 +31,7 @@ def items(name):
 
 
 def minutes_ago(minutes):
-    """RFC 3339, before NOON's namesake NOW."""
+    """RFC 3339, so many minutes before NOW."""
     return (NOW - timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -40,13 +40,14 @@ def snapshot(name, minutes, claim="orders", *, ready=True, created=None, **statu
     told = {"readyToUse": ready, **status}
     if minutes is not None:
         told["creationTime"] = minutes_ago(minutes)
+    came = minutes if created is None else created
     return {
         "apiVersion": "snapshot.storage.k8s.io/v1",
         "kind": "VolumeSnapshot",
         "metadata": {
             "name": name,
             "namespace": "backup",
-            "creationTimestamp": minutes_ago(minutes if created is None else created) if (created, minutes) != (None, None) else None,
+            "creationTimestamp": None if came is None else minutes_ago(came),
         },
         "spec": {"source": {"persistentVolumeClaimName": claim}},
         "status": told,
@@ -69,7 +70,9 @@ class FakeClock:
 class FakeCluster:
     """routes: path -> list of items, one object, or the ReadFailed that the server answers with."""
 
-    def __init__(self, routes=None, *, name="cluster", host="https://dr.example:6443", offset_s=0.0, groups=(), spaces=True):
+    def __init__(
+        self, routes=None, *, name="cluster", host="https://dr.example:6443", offset_s=0.0, groups=(), spaces=True
+    ):
         self.routes = dict(routes or {})
         self.name, self.host = name, host
         self.clock = FakeClock(offset_s)

@@ -91,7 +91,13 @@ def test_one_document_with_a_list_of_rules():
 
 def test_flat_keys_are_one_rule():
     evidence = step(
-        {"schedule": "0 3 * * *", "rpo": "24h", "retentionDays": "14", "sourceCluster": "prod", "destinationCluster": "dr"}
+        {
+            "schedule": "0 3 * * *",
+            "rpo": "24h",
+            "retentionDays": "14",
+            "sourceCluster": "prod",
+            "destinationCluster": "dr",
+        }
     )
     (rule,) = evidence["rules"]
     assert (rule["rule"], rule["source"], rule["destination"]) == ("backup-vault-config", "prod", "dr")
@@ -339,7 +345,8 @@ def test_a_key_on_one_side_only_is_drift():
 
 
 def test_a_refused_source_is_said_and_is_no_drift():
-    sides = Sides(FakeCluster({CONFIGMAP: configmap({"a": "1"})}), source_side({CONFIGMAP: ReadFailed("forbidden", "no")}))
+    source = source_side({CONFIGMAP: ReadFailed("forbidden", "no")})
+    sides = Sides(FakeCluster({CONFIGMAP: configmap({"a": "1"})}), source)
     evidence = STEP.gather(checked(STEP, source={"host": "x"}), sides).evidence
     assert (evidence["outcome"], evidence["drift"], evidence["summary"]["compared"]) == ("ok", [], False)
     assert evidence["denied"][0]["what"] == "ConfigMap of the source"
