@@ -25,10 +25,9 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         values = harness.variables(lab.info, described, folder / "report")
         here = harness.play(folder / "here", values)
         audit = lab.audit()
-        lab.clear_audit()
         values = dict(values, sync_report_dir=str(folder / "report-modules"), backup_sync_in_process=False)
         modules = harness.play(folder / "modules", values)
-        return {"described": described, "here": here, "modules": modules, "audit": audit, "audit_modules": lab.audit()}
+        return {"described": described, "here": here, "modules": modules, "audit": audit, "audit_modules": lab.audit(len(audit))}
 
 
 def _root(diagnosis: dict[str, t.Any]) -> dict[str, t.Any]:
