@@ -122,9 +122,9 @@ def parse_time(text: t.Any) -> datetime | None:
         if match:  # Python 3.10 reads three or six decimals only
             whole = whole[: match.start()] + "." + match.group(1)[:6].ljust(6, "0") + whole[match.end() :]
         value = datetime.fromisoformat(whole)
-    except ValueError:
+        return value.astimezone(timezone.utc) if value.tzinfo else value.replace(tzinfo=timezone.utc)
+    except (ValueError, OverflowError):  # year 1 in a zone east of Greenwich has no UTC
         return None
-    return value.astimezone(timezone.utc) if value.tzinfo else value.replace(tzinfo=timezone.utc)
 
 
 _FRACTION = re.compile(r"\.(\d+)")

@@ -348,6 +348,8 @@ def _config_sentence(text: str, options: dict[str, t.Any], name: str) -> str:
     context = options.get("context")
     if context and "context" in text.lower() and str(context) in text:
         return f"context: the kubeconfig has no context {context!r} ({name}); kubectl config get-contexts lists them."
+    if options.get("host") and not any(options.get(key) for key in ("kubeconfig", "context")):
+        return f"host: no credentials go with it ({name}); give api_key, or client_cert with client_key."
     if not any(options.get(key) for key in ("kubeconfig", "context", "host")):
         return (
             f"kubeconfig: no connection was given for the {name} and no default kubeconfig was found; "
