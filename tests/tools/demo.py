@@ -46,6 +46,7 @@ def _show(name: str, folder: pathlib.Path) -> list[str]:
     described = yaml.safe_load(path.read_text(encoding="utf-8"))
     print(f"\n##### {name}: {described['title']} #####", flush=True)
     with tempfile.TemporaryDirectory(prefix="backup-sync-demo-") as place:
+        path = _without_metrics(path, described, pathlib.Path(place))
         with harness.lab(path, pathlib.Path(place) / "lab") as lab:
             values = harness.variables(lab.info, described, folder)
             values.update(cluster_sync_name=name)
@@ -54,6 +55,16 @@ def _show(name: str, folder: pathlib.Path) -> list[str]:
     if code:
         return [f"{name}: the playbook ended with {code}"]
     return _unexpected(name, folder / name / "diagnosis.json", described["expect"])
+
+
+def _without_metrics(path: pathlib.Path, described: dict[str, t.Any], place: pathlib.Path) -> pathlib.Path:
+    """The scenario to start: as it is, or, where Prometheus is not installed, without its metrics, which is said."""
+    if "prometheus" not in described or (shutil.which("prometheus") and shutil.which("promtool")):
+        return path
+    print("demo: prometheus is not installed, so this runs without metrics; on Debian: apt-get install prometheus")
+    left = place / path.name
+    left.write_text(yaml.safe_dump({key: value for key, value in described.items() if key != "prometheus"}), "utf-8")
+    return left
 
 
 def _written(place: str, values: dict[str, t.Any]) -> pathlib.Path:
