@@ -85,10 +85,10 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     if refused and (refused.outcome not in ("forbidden", "not_found") or refused.code == 401):
         return Gathered(failed(NAME, query, refused))
     if refused and refused.outcome == "not_found":
-        unknown = _unknown_job(cluster, asked, str(name), refused)
+        absent = _unknown_job(cluster, asked, str(name), refused)
         if not _remembered(asked, str(name)):
-            raise BadParameter(f"job_name: {unknown.message} {unknown.hint}")
-        return Gathered(failed(NAME, query, unknown, denied=denied))
+            raise BadParameter(f"job_name: {absent.message} {absent.hint}")
+        return Gathered(failed(NAME, query, absent, denied=denied))
     pods = _Pods(asked, name)
     read, no_pods = guarded(lambda: pods.read(cluster))
     if name is None and read and not pods.count:
