@@ -355,7 +355,7 @@ def _problems(by_resource: dict[str, list[Point]], now: datetime) -> list[dict[s
         if broken is None and stuck is not None:
             found.append(_problem(stuck, "not_ready", "the backup was cut and is not ready to use"))
         text = _missing(points, now)
-        if text is not None:
+        if text is not None and stuck is None:  # a backup that hangs is there, and says more than its absence
             newest = max((point for point in points if point.state in USABLE), key=_completed, default=points[0])
             found.append(dict(_problem(newest, "missing", text), resource=resource))
     return sorted(found, key=lambda row: (_PROBLEM_ORDER.index(row["state"]), row["resource"]))
@@ -373,11 +373,14 @@ def _problem(point: Point, state: str, message: str | None) -> dict[str, t.Any]:
 
 
 def _not_ready(points: list[Point], now: datetime) -> Point | None:
-    """A newest backup that was cut and has not become ready for longer than any copy window needs."""
-    newest = _backups.newest_first(points)[0]
-    age = seconds_between(newest.point_in_time, now)
-    stuck = newest.state == "in_progress" and newest.ready is False and age is not None and age > DEFAULT_WINDOW_S
-    return newest if stuck else None
+    """The newest backup, cut after the last good one, that has not become ready for longer than any copy window needs."""
+    last_good = max((epoch(point.point_in_time) or 0.0 for point in points if point.state in USABLE), default=0.0)
+    for point in _backups.newest_first(points):
+        age = seconds_between(point.point_in_time, now)
+        hangs = point.state == "in_progress" and point.ready is False and age is not None and age > DEFAULT_WINDOW_S
+        if hangs and (epoch(point.point_in_time) or 0.0) > last_good:
+            return point
+    return None
 
 
 def _missing(points: list[Point], now: datetime) -> str | None:
