@@ -7,7 +7,18 @@
 from __future__ import annotations
 
 import pytest
-from fake_sides import NOW, SNAPSHOTS, FakeCluster, Sides, checked, items, minutes_ago, recorded, snapshot, source_side
+from ansible_collections.sre.backup_sync.tests.unit.plugins.module_utils._gather.fake_sides import (
+    NOW,
+    SNAPSHOTS,
+    FakeCluster,
+    Sides,
+    checked,
+    items,
+    minutes_ago,
+    recorded,
+    snapshot,
+    source_side,
+)
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather.copy_lag import STEP

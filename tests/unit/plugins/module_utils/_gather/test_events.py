@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import pytest
-import recorded_side as side
+from ansible_collections.sre.backup_sync.tests.unit.plugins.module_utils._gather import recorded_side as side
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather import jobs
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._eventrows import (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 
 import pytest
-import recorded_side as side
+from ansible_collections.sre.backup_sync.tests.unit.plugins.module_utils._gather import recorded_side as side
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _copyjobs, _cronjobs
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._selectors import Selector

@@ -10,7 +10,7 @@ import re
 import tracemalloc
 
 import pytest
-import recorded_side as side
+from ansible_collections.sre.backup_sync.tests.unit.plugins.module_utils._gather import recorded_side as side
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._logreader import LogReader
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._telling import GENERAL, PHRASES, Telling, requirements

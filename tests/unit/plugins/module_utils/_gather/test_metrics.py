@@ -5,19 +5,24 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-HERE = str(Path(__file__).resolve().parent)
-if HERE not in sys.path:
-    sys.path.insert(0, HERE)
-
-from metric_past import BAD, DURATION, GOOD, RATE, gathered, lab, one, params, piece, seconds_since  # noqa: E402
-from ansible_collections.sre.backup_sync.plugins.module_utils._clients.factory import Clients  # noqa: E402
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather import metrics  # noqa: E402
+from ansible_collections.sre.backup_sync.tests.unit.plugins.module_utils._gather.metric_past import (
+    BAD,
+    DURATION,
+    GOOD,
+    RATE,
+    gathered,
+    lab,
+    one,
+    params,
+    piece,
+    seconds_since,
+)
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.factory import Clients
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather import metrics
 
 
 # -------------------------------------------------------------------------------------------------- success rate

@@ -7,7 +7,17 @@
 from __future__ import annotations
 
 import pytest
-from fake_sides import CONTENTS, SNAPSHOTS, FakeCluster, Sides, checked, items, minutes_ago, snapshot, source_side
+from ansible_collections.sre.backup_sync.tests.unit.plugins.module_utils._gather.fake_sides import (
+    CONTENTS,
+    SNAPSHOTS,
+    FakeCluster,
+    Sides,
+    checked,
+    items,
+    minutes_ago,
+    snapshot,
+    source_side,
+)
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather.recovery_points import STEP

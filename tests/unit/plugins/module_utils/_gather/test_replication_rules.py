@@ -9,7 +9,15 @@ from __future__ import annotations
 import time
 
 import pytest
-from fake_sides import CONFIGMAP, FakeCluster, Sides, checked, minutes_ago, recorded, source_side
+from ansible_collections.sre.backup_sync.tests.unit.plugins.module_utils._gather.fake_sides import (
+    CONFIGMAP,
+    FakeCluster,
+    Sides,
+    checked,
+    minutes_ago,
+    recorded,
+    source_side,
+)
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._config_document import Unparsable, equal, parse
