@@ -56,7 +56,9 @@ class Step:
 
 
 # What is secret in a kubeconfig that was given as a dictionary; its names and addresses must stay readable.
-_SECRET_KEYS = frozenset({"token", "password", "client-key-data", "id-token", "refresh-token", "client-secret"})
+_SECRET_KEYS = frozenset(
+    {"token", "password", "client-key-data", "id-token", "refresh-token", "access-token", "client-secret"}
+)
 
 
 def kubeconfig_secrets(params: t.Any) -> set[str]:
@@ -64,7 +66,9 @@ def kubeconfig_secrets(params: t.Any) -> set[str]:
     found: set[str] = set()
     if isinstance(params, t.Mapping):
         for key, value in params.items():
-            if str(key) in _SECRET_KEYS and isinstance(value, str) and value:
+            # exec plugins get their secrets in env: [{name, value}]
+            secret = str(key) in _SECRET_KEYS or (str(key) == "value" and "name" in params)
+            if secret and isinstance(value, str) and value:
                 found.add(str(value))
             else:
                 found |= kubeconfig_secrets(value)

@@ -115,9 +115,16 @@ class Cluster:
         self.clock = Clock()
         self.requests = 0
         self._timeout = float(options.get("timeout") or 20.0)
+        if self._timeout <= 0:
+            raise BadParameter(f"timeout: {self._timeout:g} is no time to wait; give seconds greater than 0.")
+        if isinstance(options.get("api_key"), str):  # what comes out of a file or of base64 often ends with a newline
+            options = dict(options, api_key=options["api_key"].strip())
         configuration = _configuration(options, name)
         self.host = str(configuration.host)
-        api = ApiClient(configuration)
+        try:
+            api = ApiClient(configuration)
+        except (ValueError, http_errors.HTTPError) as exc:  # a proxy without a scheme, say
+            raise BadParameter(f"proxy or host: no connection can be made with it ({name}): {exc}") from exc
         for header, value in core_client._create_headers(**options).items():  # pylint: disable=protected-access
             core_client._set_header(api, header, value)  # pylint: disable=protected-access
         self._client = DynamicClient(api, discoverer=_no_discovery)
@@ -222,6 +229,10 @@ class Cluster:
                     time.sleep(_pause(headers.get("Retry-After"), attempt))
                     continue
                 raise self._refusal(path, exc) from exc
+            except (UnicodeError, ValueError):  # the text of the error holds the header, and so the secret: not shown
+                raise BadParameter(
+                    f"api_key or a header: it holds a character that HTTP does not allow ({self.name}); check it."
+                ) from None
             except (http_errors.HTTPError, OSError) as exc:
                 if attempt == 1 and _broken_connection(exc):
                     continue
@@ -397,9 +408,10 @@ def _transport_failure(name: str, path: str, exc: BaseException) -> ReadFailed:
     """Nothing that HTTP could express came back."""
     cause = getattr(exc, "reason", None) or exc
     text = re.sub(r"<[^>]* object at 0x[0-9a-f]+>:? ?", "", str(cause))[:300]
-    if isinstance(cause, (http_errors.ConnectTimeoutError, http_errors.ReadTimeoutError)) or isinstance(
-        exc, (http_errors.ReadTimeoutError, TimeoutError)
-    ):
+    # urllib3 derives a refused connection and a name that does not resolve from the connect time-out
+    refused = isinstance(cause, http_errors.NewConnectionError)
+    timeouts = (http_errors.ConnectTimeoutError, http_errors.ReadTimeoutError, TimeoutError)
+    if not refused and (isinstance(cause, timeouts) or isinstance(exc, timeouts)):
         return ReadFailed(
             "timeout",
             f"{name}: no answer in time from the API server for {path}: {text}",

@@ -164,15 +164,18 @@ def _state(
 
 def _unfinished_state(status: dict[str, t.Any], now: datetime, created_at: datetime | None) -> str:
     active = int(status.get("active") or 0)
+    age_s = seconds_between(parse_time(status.get("startTime")) or created_at, now)
+    old = age_s is not None and age_s > NEW_JOB_S  # a job of the last moments has had no time to show trouble
     if active == 0:
         moving = any((status.get("uncountedTerminatedPods") or {}).values()) or bool(status.get("terminating"))
         if moving:  # the counters are about to change: its pods have just ended
             return "running"
         # Pods have been there and failed: the controller waits, up to six minutes, before it makes the next.
         waiting = int(status.get("failed") or 0) > 0 or int(status.get("succeeded") or 0) > 0
-        age_s = seconds_between(parse_time(status.get("startTime")) or created_at, now)
-        return "blocked" if not waiting and age_s is not None and age_s > NEW_JOB_S else "starting"
-    return "starting" if status.get("ready") == 0 else "running"
+        if waiting:
+            return "starting"
+        return "blocked" if old else "running"
+    return "starting" if old and status.get("ready") == 0 else "running"
 
 
 def _end(status: dict[str, t.Any], state: str, conditions: dict[str, dict[str, t.Any]]) -> datetime | None:

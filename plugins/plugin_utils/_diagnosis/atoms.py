@@ -17,6 +17,9 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signat
 BROKEN_STATES = frozenset({"failed", "failing", "blocked", "starting", "overdue"})
 
 
+_WORKLOADS = frozenset({"Pod", "Job", "CronJob"})
+
+
 @dataclass(frozen=True)
 class Atom:
     """One classified message.
@@ -61,8 +64,9 @@ class _Collector:
         final: bool = False,
     ) -> None:
         """Classify one message and keep it unless it is unknown or benign."""
+        known_tool = self._classifier.tool_of(tool) if tool else None
         verdict = self._classifier.classify(
-            message or "", where=where, reason=reason, exit_code=exit_code, tool=tool
+            message or "", where=where, reason=reason, exit_code=exit_code, tool=known_tool
         )
         if verdict.cause is None or verdict.kind == "benign":
             return
@@ -161,7 +165,7 @@ def _from_container(pod: Row, container: Row, path: str, collector: _Collector) 
         common: dict[str, t.Any] = {
             "step_name": "job_detail",
             "at": text(state, "finished_at"),
-            "tool": text(container, "image"),
+            "tool": " ".join(filter(None, (text(container, "image"), text(container, "container")))),
             "final": True,
         }
         collector.add(
@@ -188,6 +192,8 @@ def _from_container(pod: Row, container: Row, path: str, collector: _Collector) 
 
 def _from_events(evidence: t.Any, collector: _Collector) -> None:
     for index, row in enumerate(rows(step(evidence, "events"), "events")):
+        if text(row, "kind") in _WORKLOADS and not text(row, "resource"):
+            continue  # another application's trouble in the same namespace
         holder = dict(row)
         if text(row, "kind") == "Job":
             holder["job"] = text(row, "object")
@@ -213,7 +219,6 @@ def _from_logs(evidence: t.Any, collector: _Collector) -> None:
             step_name="logs",
             path=f"lines[{index}]",
             message=text(row, "text"),
-            tool=text(row, "image"),
             at=text(row, "last_at"),
             final=bool(row.get("final")),
         )
@@ -238,7 +243,7 @@ def _from_points(evidence: t.Any, collector: _Collector) -> None:
             collector.add(
                 row,
                 where="log",
-                recorder="controller",
+                recorder="ledger",
                 step_name="recovery_points",
                 path=f"points[{index}].error",
                 message=text(row, "error"),

@@ -31,6 +31,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signat
 EVIDENCE_SCHEMA = "sre.backup_sync/evidence/v1"
 DIAGNOSIS_SCHEMA = "sre.backup_sync/diagnosis/v1"
 _MOST_STEPS = 8
+_MOVER_HOPS = frozenset({"mover_scheduled", "mover_ran", "transfer", "store"})
 
 
 class BundleError(Exception):
@@ -169,6 +170,9 @@ def _names(target: dict[str, t.Any], root: t.Any, facts: dict[str, t.Any], evide
         "job": job,
         "pod": pod,
     }
+    if text(target, "copy_side") == "source" and root and root.hop in _MOVER_HOPS:
+        # the mover is looked at where it runs
+        known.update(destination_context=known["source_context"], namespace=text(target, "source_namespace") or known["namespace"])
     return {name: value or ("" if name.endswith("_context") else f"<{name}>") for name, value in known.items()}
 
 

@@ -25,7 +25,9 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidenc
 )
 
 _BEHIND = frozenset({"lagging", "missing", "not_ready"})
-_LATE = frozenset({"late", "overdue", "missing"})
+_LATE = frozenset({"late", "overdue"})
+# What is not said of a resource's latest bad run may be long past: it can suggest a cause, and prove none.
+_PAST_WEIGHT = 0.3
 _ENDPOINTS = (
     re.compile(r"lookup (?P<host>[A-Za-z0-9.-]{3,253})[: ]"),
     re.compile(r"\bhttps?://(?:[^\s/@]{1,256}@)?(?P<host>[A-Za-z0-9.-]{3,253})"),
@@ -41,21 +43,22 @@ def derive(
     failing     resources whose latest run came to no good end
     behind      resources whose newest ready recovery point lags behind the source
     late        resources whose copy missed its window
+    source_troubled  resources whose newest source backup is missing, failed, incomplete or hangs
     causes      {cause: what speaks for it}, only for failing or late resources
     groups      {runbook class: [resources]}
     kinds       {network|data|neither: [causes]}
     stuck       CronJobs that a run blocks which really runs
+    drift_named  drifted settings whose value in the destination stands in a message of a failing copy
     push_overdue  a Pushgateway's last push is older than two intervals of the rarest schedule
     scope, pattern, readiness
     """
     jobs = step(evidence, "jobs")
-    failing = sorted(
-        {name for row in rows(jobs, "resources") if text(row, "state") in BROKEN_STATES and (name := text(row, "resource"))}
-    )
+    failing = sorted({name for row in rows(jobs, "resources") if _is_failing(row) and (name := text(row, "resource"))})
     behind = _named(step(evidence, "recovery_points"), "resources", _BEHIND)
     late = _named(step(evidence, "copy_lag"), "resources", _LATE)
-    affected = sorted(set(failing) | set(behind) | set(late))
-    table = cause_table(atoms, set(failing), causes)
+    troubled = source_troubled(evidence)
+    affected = sorted(set(failing) | set(behind) | set(late) | set(troubled))
+    table = cause_table(atoms, set(failing), causes, telling_jobs(evidence))
     own = {name: entry for name, entry in table.items() if not causes[name].symptom and entry["weight"] > 0.2}
     groups: dict[str, list[str]] = {}
     kinds: dict[str, list[str]] = {}
@@ -68,6 +71,7 @@ def derive(
         "failing": failing,
         "behind": behind,
         "late": late,
+        "source_troubled": troubled,
         "affected": affected,
         "causes": table,
         "named_causes": sorted(own),
@@ -80,8 +84,50 @@ def derive(
         "readiness": readiness,
         "stuck": stuck(evidence),
         "push_overdue": push_overdue(evidence),
+        "drift_named": drift_named(evidence, atoms),
         "success_rate": success_rate(evidence),
     }
+
+
+def _is_failing(row: Row) -> bool:
+    """The latest run came to no good end, or a run goes on after runs that did not."""
+    state = text(row, "state")
+    return state in BROKEN_STATES or (state in ("running", "completing") and bool(figure(row, "consecutive_failures")))
+
+
+def source_troubled(evidence: t.Any) -> list[str]:
+    """Resources whose newest source backup cannot be relied on, whatever was copied of it."""
+    return sorted({name for row in rows(step(evidence, "copy_lag"), "source_problems") if (name := text(row, "resource"))})
+
+
+def telling_jobs(evidence: t.Any) -> dict[str, set[str]]:
+    """{resource: its latest run and its latest bad run}: only what these say is about now."""
+    jobs = step(evidence, "jobs")
+    found: dict[str, set[str]] = {}
+    bad: dict[str, tuple[str, str]] = {}
+    for row in rows(jobs, "resources"):
+        resource, job = text(row, "resource"), text(row, "job")
+        if resource and job:
+            found.setdefault(resource, set()).add(job)
+    for row in rows(jobs, "jobs"):
+        resource, job = text(row, "resource"), text(row, "job")
+        at = text(row, "ended_at") or text(row, "created_at") or ""
+        if resource and job and text(row, "state") in BROKEN_STATES:
+            bad[resource] = max(bad.get(resource, ("", "")), (at, job))
+    for resource, (dummy, job) in bad.items():
+        found.setdefault(resource, set()).add(job)
+    return found
+
+
+def drift_named(evidence: t.Any, atoms: list[Atom]) -> list[Row]:
+    """Drift that a failing copy stumbles over: the value that only the destination has stands in its message."""
+    said = [atom.text for atom in atoms if atom.cause == "config_invalid"]
+    found = []
+    for row in rows(step(evidence, "replication_rules"), "drift"):
+        value_here = text(row, "destination")
+        if value_here and len(value_here) > 3 and any(value_here in line for line in said):
+            found.append(row)
+    return found
 
 
 def _named(holder: Row, name: str, verdicts: frozenset[str]) -> list[str]:
@@ -113,10 +159,16 @@ def push_overdue(evidence: t.Any) -> bool:
     return age is not None and bool(known) and age > 2 * max(known)
 
 
-def cause_table(atoms: list[Atom], failing: set[str], causes: t.Mapping[str, Cause]) -> dict[str, dict[str, t.Any]]:
+def cause_table(
+    atoms: list[Atom],
+    failing: set[str],
+    causes: t.Mapping[str, Cause],
+    telling: t.Mapping[str, set[str]] | None = None,
+) -> dict[str, dict[str, t.Any]]:
     """What speaks for each cause.
 
-    An atom counts when its resource is failing, or when it names no resource but something is failing (an event of a
+    telling: {resource: jobs that are about now}; what another job of the resource said, or a recovery point's error, is
+    past and weighs little. An atom counts when its resource is failing, or when it names no resource but something is failing (an event of a
     namespace, say), which then carries half the weight. A retry line of a copy that succeeded says nothing.
     """
     table: dict[str, dict[str, t.Any]] = {}
@@ -128,8 +180,12 @@ def cause_table(atoms: list[Atom], failing: set[str], causes: t.Mapping[str, Cau
             {"weight": 0.0, "count": 0, "resources": [], "jobs": [], "recorders": [], "steps": [], "signatures": []},
         )
         weight = atom.weight if atom.resource else atom.weight / 2
+        now = (telling or {}).get(atom.resource or "")
+        past = atom.recorder == "ledger" or bool(atom.job and now and atom.job not in now)
+        if past:
+            weight = min(weight, _PAST_WEIGHT)
         entry["count"] += 1
-        if weight > entry["weight"]:
+        if (weight, atom.at or "") > (entry["weight"], (entry.get("best") or {}).get("at") or ""):
             entry["weight"] = weight
             entry["best"] = {"step": atom.step, "path": atom.path, "value": atom.text, "at": atom.at}
             entry["fix"] = atom.fix
@@ -137,7 +193,7 @@ def cause_table(atoms: list[Atom], failing: set[str], causes: t.Mapping[str, Cau
         for name, found in (
             ("resources", atom.resource),
             ("jobs", atom.job),
-            ("recorders", atom.recorder),
+            ("recorders", None if past else atom.recorder),
             ("steps", atom.step),
             ("signatures", atom.signature),
         ):
@@ -155,7 +211,7 @@ def wilson(successes: float, runs: float, z: float = 1.96) -> tuple[float, float
     """The 95 % interval of a rate that was seen `runs` times; (0, 1) of nothing."""
     if runs <= 0:
         return 0.0, 1.0
-    rate = successes / runs
+    rate = min(max(successes / runs, 0.0), 1.0)  # edited evidence may count more than there were
     middle = rate + z * z / (2 * runs)
     spread = z * math.sqrt(rate * (1 - rate) / runs + z * z / (4 * runs * runs))
     width = 1 + z * z / runs
@@ -276,9 +332,15 @@ def dr_readiness(evidence: t.Any, settings: dict[str, t.Any]) -> dict[str, t.Any
     if not usable(evidence, "recovery_points") or value(points, "summary", "compared") is False:
         answer["reason"] = "recovery points could not be compared with the source's backups"
         return answer
+    if value(points, "summary", "same_cluster"):
+        answer["reason"] = "source and destination are the same cluster: a copy there does not survive its loss"
+        return answer
     verdicts = []
+    troubled = source_troubled(evidence)
     for row in rows(points, "resources"):
         verdict = resource_readiness(row, rpo_s)
+        if verdict == "ready" and text(row, "resource") in troubled:
+            verdict = "unknown"  # a good copy of a backup that is itself in doubt
         verdicts.append(verdict)
         answer["resources"].append(
             {
@@ -295,7 +357,10 @@ def dr_readiness(evidence: t.Any, settings: dict[str, t.Any]) -> dict[str, t.Any
     elif not verdicts:
         answer["reason"] = "no source backup was found to compare with"
     elif "unknown" in verdicts:
-        answer["reason"] = "some resources have no recovery point whose time is known"
+        answer["reason"] = "some resources have no recovery point whose time and content are known to be good"
+    elif unbacked := uncompared(evidence):
+        answer["verdict"] = "unknown"
+        answer["reason"] = f"no source backup was found of {', '.join(unbacked[:5])}"
     elif rpo_s is None:
         answer["reason"] = "no RPO was given to hold the exposure against"
     else:
@@ -305,9 +370,23 @@ def dr_readiness(evidence: t.Any, settings: dict[str, t.Any]) -> dict[str, t.Any
     return answer
 
 
+def uncompared(evidence: t.Any) -> list[str]:
+    """Resources that are copied, but of which the source shows no backup; [] where the lists were cut."""
+    jobs, lag, points = (step(evidence, name) for name in ("jobs", "copy_lag", "recovery_points"))
+    if value(lag, "summary", "mapping") != "per_resource" or any(item.get("truncated") for item in (jobs, lag, points)):
+        return []
+    compared = {text(row, "resource") for row in rows(lag, "resources") + rows(points, "resources")}
+    serving = {text(row, "copy_job") for row in rows(lag, "resources")}
+    return sorted(
+        name
+        for row in rows(jobs, "resources")
+        if (name := text(row, "resource")) and name not in compared and text(row, "job") not in serving
+    )
+
+
 def resource_readiness(row: Row, rpo_s: float | None) -> str:
     """ready | not_ready | unknown of one resource; the uncertainty must not decide it."""
-    if text(row, "verdict") in ("missing", "not_ready") or row.get("ready") is False:
+    if text(row, "verdict") in ("missing", "not_ready"):
         return "not_ready"
     exposure, error = figure(row, "exposure_s"), figure(row, "exposure_error_s") or 0.0
     if exposure is None or rpo_s is None or text(row, "verdict") == "unknown":

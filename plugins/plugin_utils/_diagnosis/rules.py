@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 import yaml
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.chain import CHAIN
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import CLUSTER_STEPS
 
 try:
     import jmespath
@@ -82,7 +83,7 @@ class Result:
     state: str
     missing: tuple[str, ...] = ()
     confirmed_by: int = 0
-    refuted: bool = False
+    refuted: bool = False  # at least in part: `resources` are those that are left
     resources: tuple[str, ...] = ()
     cited: tuple[dict[str, t.Any], ...] = ()
     explanation: str = ""
@@ -98,7 +99,7 @@ def load_rules(path: str) -> list[Rule]:
             document = yaml.load(handle, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except OSError as exc:
         raise RuleError(f"{path}: the rule file cannot be read: {exc.strerror}; check the path.") from exc
-    except yaml.YAMLError as exc:
+    except (yaml.YAMLError, UnicodeError) as exc:
         raise RuleError(f"{path}: the rule file is not valid YAML: {' '.join(str(exc).split())[:300]}") from exc
     entries = document.get("rules") if isinstance(document, dict) else None
     if not isinstance(entries, list):
@@ -132,9 +133,13 @@ def _rule(entry: t.Any, name: str, number: int) -> Rule:
     values = entry.get("values") or {}
     if not isinstance(values, dict):
         raise RuleError(f"{label}: values must be a mapping of names to expressions.")
-    for place in string.Formatter().parse(str(entry["explanation"])):
-        if place[1] is not None and place[1] not in values:
-            raise RuleError(f"{label}: explanation uses {{{place[1]}}}, which values does not define.")
+    _check_explanation(str(entry["explanation"]), values, label)
+    if entry.get("cause") is not None and not isinstance(entry["cause"], str):
+        raise RuleError(f"{label}: cause must be the id of one cause.")
+    for need in _texts(entry, "needs", label):
+        unknown = set(need.split("|")) - set(CLUSTER_STEPS)
+        if unknown:
+            raise RuleError(f"{label}: needs names {unknown.pop()!r}; the steps are {', '.join(CLUSTER_STEPS)}.")
     steps = entry.get("next_steps") or []
     if not isinstance(steps, list) or not all(isinstance(item, dict) and "text" in item for item in steps):
         raise RuleError(f"{label}: next_steps must be a list of mappings with a text.")
@@ -155,6 +160,21 @@ def _rule(entry: t.Any, name: str, number: int) -> Rule:
         values={str(key): _compile(text, f"{label}: values.{key}") for key, text in values.items()},
         next_steps=tuple({str(key): str(text) for key, text in item.items()} for item in steps),
     )
+
+
+def _check_explanation(explanation: str, values: dict[str, t.Any], label: str) -> None:
+    """Placeholders are plain {names} of values, without conversion or format."""
+    try:
+        places = list(string.Formatter().parse(explanation))
+    except ValueError as exc:
+        raise RuleError(f"{label}: explanation has a brace that opens or closes nothing: {exc}.") from exc
+    for dummy, name, form, conversion in places:
+        if name is None:
+            continue
+        if form or conversion:
+            raise RuleError(f"{label}: explanation may hold plain {{names}} only, not {{{name}}} with a format.")
+        if name not in values:
+            raise RuleError(f"{label}: explanation uses {{{name}}}, which values does not define.")
 
 
 def _texts(entry: dict[str, t.Any], key: str, label: str) -> list[str]:
@@ -179,7 +199,7 @@ def _search(compiled: t.Any, context: dict[str, t.Any]) -> t.Any:
     """The value, None where a function met a type it does not take: hand-edited evidence must not stop a diagnosis."""
     try:
         return compiled.search(context)
-    except JMESPathError:
+    except (JMESPathError, ValueError):
         return None
 
 
@@ -193,18 +213,32 @@ def evaluate(rule: Rule, context: dict[str, t.Any], usable: t.Callable[[str], bo
     missing = tuple(need for need in rule.needs if not any(usable(name) for name in need.split("|")))
     if missing:
         return Result(rule, "unknown", missing=missing)
-    if not truthy(_search(rule.when, context)):
+    try:
+        fired = truthy(rule.when.search(context))
+    except (JMESPathError, ValueError):  # the evidence has not the shape that the condition asks for
+        return Result(rule, "unknown", missing=rule.needs)
+    if not fired:
         return Result(rule, "clear")
-    resources = _search(rule.resources, context) if rule.resources is not None else None
+    resources = _names(rule.resources, context) if rule.resources is not None else []
+    against = {name for compiled in rule.refute for name in _names(compiled, context)}
+    left = [name for name in resources if name not in against]
+    if resources and not left:
+        return Result(rule, "clear")
     return Result(
         rule,
         "fired",
         confirmed_by=sum(1 for compiled in rule.confirm if truthy(_search(compiled, context))),
-        refuted=any(truthy(_search(compiled, context)) for compiled in rule.refute),
-        resources=tuple(item for item in resources if isinstance(item, str)) if isinstance(resources, list) else (),
+        refuted=len(left) < len(resources),
+        resources=tuple(left),
         cited=tuple(_cited(rule, context)),
         explanation=_fill(rule, context),
     )
+
+
+def _names(compiled: t.Any, context: dict[str, t.Any]) -> list[str]:
+    """The resource names that an expression gives, each once."""
+    found = _search(compiled, context)
+    return list(dict.fromkeys(item for item in found if isinstance(item, str))) if isinstance(found, list) else []
 
 
 def _cited(rule: Rule, context: dict[str, t.Any]) -> t.Iterator[dict[str, t.Any]]:

@@ -54,7 +54,7 @@ def candidates(
 ) -> list[Candidate]:
     """All candidates, best first. Symptoms and refuted causes are left out."""
     found: dict[str, Candidate] = {}
-    refuted = {result.rule.cause for result in results if result.state == "fired" and result.refuted}
+    observed = set(facts["behind"]) | set(facts["late"])
     for name in facts["named_causes"]:
         entry = facts["causes"][name]
         found[name] = Candidate(
@@ -68,10 +68,10 @@ def candidates(
         )
     for result in results:
         cause = causes.get(result.rule.cause or "")
-        if result.state != "fired" or cause is None:
+        if result.state != "fired" or cause is None or (result.refuted and not result.resources):
             continue
         candidate = found.setdefault(cause.id, Candidate(cause=cause, resources=[]))
-        candidate.confirms += result.confirmed_by
+        candidate.confirms += result.confirmed_by + bool(observed & set(result.resources))
         candidate.link = candidate.link or result.rule.link or ""
         if candidate.weight:
             candidate.confirms += 1  # the rule is the configuration that agrees with the message
@@ -79,7 +79,7 @@ def candidates(
         candidate.evidence.extend(result.cited)
         candidate.explanation = candidate.explanation or result.explanation
         candidate.next_steps.extend(result.rule.next_steps)
-    listed = [item for name, item in found.items() if name not in refuted and not item.cause.symptom]
+    listed = [item for item in found.values() if not item.cause.symptom]
     affected = set(facts["affected"])
     for candidate in listed:
         candidate.confidence = _confidence(candidate, evidence)
@@ -91,8 +91,8 @@ def candidates(
 def _confidence(candidate: Candidate, evidence: t.Any) -> str:
     """Message and independent evidence agree: confirmed. Message only: likely. Configuration only: possible.
 
-    Configuration whose effects were observed counts as what it is: one observed effect makes it likely, two from
-    different rules confirm it. A message of weight below 0.7 is no better than configuration alone. Where a step that
+    Configuration counts with what was observed of it: one observation (its own resources are late or behind, or what a
+    rule's `confirm` names) makes it likely, two confirm it. A message of weight below 0.7 is no better than configuration alone. Where a step that
     could contradict was not readable, nothing is confirmed.
     """
     if candidate.weight >= 0.7:
@@ -103,9 +103,9 @@ def _confidence(candidate: Candidate, evidence: t.Any) -> str:
     else:
         level = min(2, candidate.confirms)
     blind = [name for name in _TELLING if not usable(evidence, name)]
-    if blind and candidate.weight > 0:
+    if blind:
         level = min(level, 1)
-        if "logs" in blind and candidate.recorders == ["controller"] and not candidate.confirms:
+        if candidate.weight > 0 and "logs" in blind and candidate.recorders == ["controller"] and not candidate.confirms:
             level = 0
     return LEVELS[level]
 
@@ -122,7 +122,7 @@ def _score(candidate: Candidate, affected: set[str], failing: set[str]) -> float
     if candidate.resources:
         explained = len(trouble & set(candidate.resources)) / len(trouble)
     else:
-        explained = 0.5 if candidate.weight or candidate.confirms else 0.0
+        explained = 0.5 if candidate.weight else 0.0
     return round(strength * explained, 3)
 
 
@@ -195,7 +195,7 @@ def status(evidence: t.Any, facts: dict[str, t.Any]) -> str:
     """failing, lagging, healthy or inconclusive. Healthy must be proven on both sides."""
     if facts["failing"]:
         return "failing"
-    if facts["behind"] or facts["late"] or facts["readiness"]["verdict"] == "not_ready":
+    if facts["behind"] or facts["late"] or facts["source_troubled"] or facts["readiness"]["verdict"] == "not_ready":
         return "lagging"
     sure = usable(evidence, "jobs") and usable(evidence, "recovery_points")
     verdicts = {text(row, "verdict") for row in rows(step(evidence, "recovery_points"), "resources")}

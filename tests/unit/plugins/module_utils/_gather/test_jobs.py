@@ -126,7 +126,7 @@ START = "2026-11-20T20:00:00Z"
         ({"managedBy": "kueue.x-k8s.io/multikueue"}, {}, "unmanaged"),
         ({"managedBy": "kubernetes.io/job-controller"}, {"startTime": START, "active": 1, "ready": 1}, "running"),
         ({}, {"startTime": START}, "blocked"),
-        ({}, {"startTime": "2026-11-20T20:58:30Z"}, "starting"),  # ninety seconds old
+        ({}, {"startTime": "2026-11-20T20:58:30Z"}, "running"),  # ninety seconds old: too young to show trouble
         ({}, {"startTime": START, "failed": 1}, "starting"),  # waits between two tries
         ({}, {"startTime": START, "uncountedTerminatedPods": {"succeeded": ["u"]}}, "running"),
         ({}, {"startTime": START, "active": 1, "ready": 0}, "starting"),

@@ -100,3 +100,26 @@ def test_next_steps_keep_no_placeholder():
                 "namespace", "job", "pod", "resource", "configmap", "destination", "source",
                 "destination_context", "source_context",
             }, cause.id  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        (('"{n} jobs"', '"{n jobs"'), "a brace that opens or closes nothing"),
+        (('"{n} jobs"', '"{n:.1f} jobs"'), "plain {names} only"),
+        (("needs: [jobs, logs|job_detail]", "needs: [jbos]"), "needs names 'jbos'"),
+        (("    needs:", "    cause: [a]\n    needs:"), "cause must be the id of one cause"),
+    ],
+)
+def test_more_that_a_rule_must_not_be(tmp_path, change, sentence):
+    path = tmp_path / "rules.yml"
+    path.write_text(RULE.replace(*change))
+    with pytest.raises(RuleError, match=sentence):
+        load_rules(str(path))
+
+
+def test_a_condition_that_cannot_be_evaluated_is_unknown(tmp_path):
+    path = tmp_path / "rules.yml"
+    path.write_text(RULE.replace("when: jobs.summary.jobs", "when: length(jobs.summary.jobs)"))
+    result = evaluate(load_rules(str(path))[0], {"jobs": {"summary": {"jobs": 7}}}, lambda name: True)
+    assert result.state == "unknown"

@@ -163,3 +163,136 @@ def test_any_json_gives_a_diagnosis(evidence):
     diagnosis = engine.diagnose({"target": {"kind": "cluster"}, "evidence": evidence})
     assert diagnosis["status"] in ("healthy", "lagging", "failing", "inconclusive")
     json.dumps(diagnosis, allow_nan=False)
+
+
+# ------------------------------------------------------------------------- what a reviewer once got a wrong answer for
+
+
+def calm_bundle():
+    """One resource, copied and there."""
+    bundle = failing_bundle()
+    evidence = bundle["evidence"]
+    evidence["jobs"] = answered(
+        summary={"resources": 1, "resources_failing": 0},
+        resources=[{"resource": "orders", "state": "succeeded", "job": "orders-1", "consecutive_failures": 0}],
+        jobs=[],
+    )
+    evidence["logs"] = answered(lines=[], tails=[])
+    evidence["recovery_points"] = answered(
+        resources=[{"resource": "orders", "verdict": "current", "ready": True, "exposure_s": 600}]
+    )
+    return bundle
+
+
+def test_the_calm_bundle_is_healthy():
+    assert engine.diagnose(calm_bundle())["status"] == "healthy"
+
+
+def test_a_run_in_flight_does_not_hide_the_failures_before_it():
+    bundle = calm_bundle()
+    bundle["evidence"]["jobs"]["resources"][0].update(state="running", consecutive_failures=5)
+    assert engine.diagnose(bundle)["status"] == "failing"
+
+
+def test_a_copy_inside_the_same_cluster_proves_nothing():
+    bundle = calm_bundle()
+    bundle["evidence"]["recovery_points"]["summary"] = {"same_cluster": True}
+    diagnosis = engine.diagnose(bundle)
+    assert (diagnosis["status"], diagnosis["dr_readiness"]["verdict"]) == ("inconclusive", "unknown")
+
+
+@pytest.mark.parametrize("state", ["partial", "missing", "failed", "not_ready"])
+def test_a_backup_that_is_in_doubt_is_not_healthy_however_well_copied(state):
+    bundle = calm_bundle()
+    bundle["evidence"]["copy_lag"] = answered(source_problems=[{"resource": "orders", "state": state}])
+    diagnosis = engine.diagnose(bundle)
+    assert diagnosis["status"] == "lagging"
+    assert diagnosis["dr_readiness"]["verdict"] != "ready"
+
+
+def test_what_is_copied_but_has_no_source_backup_is_not_ready():
+    bundle = calm_bundle()
+    bundle["evidence"]["jobs"]["resources"].append({"resource": "ledger", "state": "succeeded", "job": "ledger-1"})
+    bundle["evidence"]["copy_lag"] = answered(
+        summary={"mapping": "per_resource"}, resources=[{"resource": "orders", "copy_job": "orders-1", "verdict": "on_time"}]
+    )
+    diagnosis = engine.diagnose(bundle)
+    assert diagnosis["dr_readiness"]["verdict"] == "unknown"
+    assert "ledger" in diagnosis["dr_readiness"]["reason"]
+
+
+def test_a_copy_still_being_written_does_not_spoil_the_good_one_before_it():
+    bundle = calm_bundle()
+    bundle["evidence"]["recovery_points"]["resources"][0].update(ready=False, verdict="current")
+    assert engine.diagnose(bundle)["dr_readiness"]["verdict"] == "ready"
+
+
+def test_yesterdays_message_does_not_decide_todays_cause():
+    bundle = failing_bundle("Fatal: write /repo: no space left on device")
+    old = [dict(row, job=f"{row['resource']}-0", text=DNS) for row in bundle["evidence"]["logs"]["lines"]]
+    bundle["evidence"]["logs"]["lines"] = old + bundle["evidence"]["logs"]["lines"]
+    assert engine.diagnose(bundle)["root_cause"]["cause"] == "storage_capacity"
+
+
+def test_an_old_message_alone_is_at_most_possible():
+    bundle = failing_bundle()
+    for row in bundle["evidence"]["logs"]["lines"]:
+        row["job"] = f"{row['resource']}-0"
+    assert (engine.diagnose(bundle)["root_cause"] or {"confidence": "possible"})["confidence"] == "possible"
+
+
+def test_a_suspended_schedule_explains_only_its_own_resource():
+    bundle = failing_bundle()
+    bundle["evidence"]["jobs"] = answered(
+        summary={"resources": 2, "resources_failing": 0},
+        resources=[{"resource": name, "state": "succeeded", "job": f"{name}-1"} for name in ("orders", "users")],
+        cronjobs=[{"cronjob": "users", "resource": "users", "state": "suspended"}],
+    )
+    bundle["evidence"]["logs"] = answered(lines=[], tails=[])
+    bundle["evidence"]["recovery_points"] = answered(
+        resources=[
+            {"resource": "orders", "verdict": "lagging", "ready": True, "exposure_s": 90000},
+            {"resource": "users", "verdict": "current", "ready": True, "exposure_s": 60},
+        ]
+    )
+    root = engine.diagnose(bundle)["root_cause"]
+    assert root["cause"] == "point_missing"
+    assert root["resources"] == ["orders"]
+
+
+def test_a_disabled_rule_that_names_nothing_affected_is_no_cause():
+    bundle = failing_bundle("nothing that any signature knows")
+    bundle["evidence"]["replication_rules"] = answered(rules=[{"rule": "old", "enabled": False, "resources": []}])
+    assert engine.diagnose(bundle)["root_cause"] is None
+
+
+def test_drift_confirms_only_where_the_message_names_it():
+    line = "Failed to copy: NoSuchBucket: The specified bucket does not exist, bucket=backup-dr"
+    bundle = failing_bundle(line)
+    bundle["evidence"]["replication_rules"] = answered(drift=[{"path": "note", "source": "a", "destination": "remark"}])
+    assert engine.diagnose(bundle)["root_cause"]["confidence"] == "likely"
+    bundle["evidence"]["replication_rules"] = answered(
+        drift=[{"path": "bucket", "source": "backup", "destination": "backup-dr"}]
+    )
+    assert engine.diagnose(bundle)["root_cause"]["confidence"] == "confirmed"
+
+
+def test_another_applications_event_is_no_cause():
+    bundle = failing_bundle("nothing that any signature knows")
+    bundle["evidence"]["events"] = answered(
+        events=[{"reason": "FailedScheduling", "type": "Warning", "kind": "Pod", "object": "webshop-1",
+                 "message": "0/3 nodes are available: 3 Insufficient cpu."}]
+    )  # fmt: skip
+    assert engine.diagnose(bundle)["root_cause"] is None
+
+
+def test_an_exit_code_counts_for_the_tool_that_the_image_names():
+    bundle = failing_bundle("nothing that any signature knows")
+    bundle["evidence"]["job_detail"] = answered(
+        pods=[
+            {"pod": f"{name}-1-x", "job": f"{name}-1", "resource": name,
+             "containers": [{"container": "sync", "image": "restic/restic:0.17", "state": "terminated", "exit_code": 11}]}
+            for name in NAMES
+        ]
+    )  # fmt: skip
+    assert engine.diagnose(bundle)["root_cause"]["cause"] == "repository_lock"

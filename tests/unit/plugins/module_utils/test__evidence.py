@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from ansible_collections.sre.backup_sync.plugins.module_utils import _evidence as tools
+from ansible_collections.sre.backup_sync.plugins.module_utils._step import kubeconfig_secrets
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://user:s3cr3tvalue@host/path",
+        "https://user:p@s3cr3tvalue@host/path",
+        "https://s3cr3tvalue@host/path",
+        "X-Amz-Signature=s3cr3tvalue&x=1",
+        "Authorization: AWS4-HMAC-SHA256 Credential=s3cr3tvalue",
+        "Bearer s3cr3tvalue123",
+        "RESTIC_PASSWORD=s3cr3tvalue",
+        'password: "two s3cr3tvalue words"',
+        "secret access key: s3cr3tvalue",
+        "AccountKey=s3cr3tvalue==",
+        "AZURE_STORAGE_KEY=s3cr3tvalue",
+        "encryption_key: s3cr3tvalue",
+        "token=s3cr3tvalue",
+        "X-Vault-Token: s3cr3tvalue",
+        "rclone copy --sftp-pass s3cr3tvalue src dst",
+        "mover --password s3cr3tvalue",
+    ],
+)
+def test_secrets_are_masked(text):
+    assert "s3cr3tvalue" not in tools.mask(text)
+    assert "*" in tools.mask(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dial tcp: lookup objects.dr.example.com on 10.96.0.10:53: no such host",
+        "ExpiredToken: The provided token has expired.",
+        "exceeded quota: backup-quota, requested: requests.memory=256Mi, used: requests.memory=4Gi",
+        "repository is already locked by PID 41 on backup-sync-orders-q7x2p",
+        'User "system:serviceaccount:backup:backup-sync" cannot create resource "jobs"',
+        "NoSuchKey: The specified key does not exist. key=orders/latest.img",
+    ],
+)
+def test_what_tells_the_cause_stays_readable(text):
+    assert tools.mask(text) == text
+
+
+def test_masking_is_linear():
+    took = []
+    for size in (20_000, 80_000):
+        start = time.process_time()
+        tools.mask("token " * (size // 6))
+        took.append(time.process_time() - start)
+    assert took[1] < 12 * max(took[0], 0.002)
+
+
+@pytest.mark.parametrize(
+    "given, seconds",
+    [("90", 90), ("90s", 90), ("15m", 900), ("1h30m", 5400), ("7d", 604800), ("P1D", 86400), ("PT15M", 900), (5, 5.0)],
+)
+def test_durations(given, seconds):
+    assert tools.parse_duration(given) == seconds
+
+
+@pytest.mark.parametrize("given", ["soon", "", "-3h", "3 hours", True, None, "P", "h"])
+def test_what_is_no_duration(given):
+    assert tools.parse_duration(given) is None
+
+
+def test_a_duration_that_cannot_be_used_names_parameter_and_remedy():
+    with pytest.raises(tools.BadParameter, match="window: 'soon' is no duration; write it like 90s"):
+        tools.duration_parameter({"window": "soon"}, "window")
+    with pytest.raises(tools.BadParameter, match="window: '9000d' is outside"):
+        tools.duration_parameter({"window": "9000d"}, "window")
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("2026-11-20T21:00:00Z", "2026-11-20T21:00:00Z"),
+        ("2026-11-20T21:00:00.123456789Z", "2026-11-20T21:00:00Z"),
+        ("2026-11-20T23:00:00+02:00", "2026-11-20T21:00:00Z"),
+        ("0001-01-01T00:00:00+05:00", None),
+        ("yesterday", None),
+        (None, None),
+    ],
+)
+def test_times(text, expected):
+    assert tools.rfc3339(tools.parse_time(text)) == expected
+
+
+def test_secrets_of_an_inline_kubeconfig_and_nothing_else():
+    kubeconfig = {
+        "clusters": [{"name": "dr", "cluster": {"server": "https://dr"}}],
+        "users": [
+            {"name": "a", "user": {"token": "T1", "client-key-data": "K1"}},
+            {"name": "b", "user": {"auth-provider": {"config": {"access-token": "T2"}}}},
+            {"name": "c", "user": {"exec": {"command": "login", "env": [{"name": "PASS", "value": "V1"}]}}},
+        ],
+    }
+    assert kubeconfig_secrets(kubeconfig) == {"T1", "K1", "T2", "V1"}
