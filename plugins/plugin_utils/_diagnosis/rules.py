@@ -137,9 +137,9 @@ def _rule(entry: t.Any, name: str, number: int) -> Rule:
     if entry.get("cause") is not None and not isinstance(entry["cause"], str):
         raise RuleError(f"{label}: cause must be the id of one cause.")
     for need in _texts(entry, "needs", label):
-        unknown = set(need.split("|")) - set(CLUSTER_STEPS)
-        if unknown:
-            raise RuleError(f"{label}: needs names {unknown.pop()!r}; the steps are {', '.join(CLUSTER_STEPS)}.")
+        strange = sorted(set(need.split("|")) - set(CLUSTER_STEPS))
+        if strange:
+            raise RuleError(f"{label}: needs names {strange[0]!r}; the steps are {', '.join(CLUSTER_STEPS)}.")
     steps = entry.get("next_steps") or []
     if not isinstance(steps, list) or not all(isinstance(item, dict) and "text" in item for item in steps):
         raise RuleError(f"{label}: next_steps must be a list of mappings with a text.")
