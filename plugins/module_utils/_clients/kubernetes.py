@@ -22,6 +22,7 @@ from email.utils import parsedate_to_datetime
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.transport import fault
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
 
 try:
@@ -406,18 +407,14 @@ def _broken_connection(exc: BaseException) -> bool:
 
 def _transport_failure(name: str, path: str, exc: BaseException) -> ReadFailed:
     """Nothing that HTTP could express came back."""
-    cause = getattr(exc, "reason", None) or exc
-    text = re.sub(r"<[^>]* object at 0x[0-9a-f]+>:? ?", "", str(cause))[:300]
-    # urllib3 derives a refused connection and a name that does not resolve from the connect time-out
-    refused = isinstance(cause, http_errors.NewConnectionError)
-    timeouts = (http_errors.ConnectTimeoutError, http_errors.ReadTimeoutError, TimeoutError)
-    if not refused and (isinstance(cause, timeouts) or isinstance(exc, timeouts)):
+    found = fault(exc)
+    if found.timed_out:
         return ReadFailed(
             "timeout",
-            f"{name}: no answer in time from the API server for {path}: {text}",
+            f"{name}: no answer in time from the API server for {path}: {found.text}",
             hint="Check the route from here to the API server, or raise timeout.",
         )
     hint = "Check the address, DNS and the route from here to the API server."
-    if isinstance(cause, http_errors.SSLError) or "certificate" in text.lower():
+    if found.untrusted:
         hint = "The server's certificate is not trusted here: give ca_cert, or check the address."
-    return ReadFailed("unreachable", f"{name}: the API server cannot be reached: {text}", hint=hint)
+    return ReadFailed("unreachable", f"{name}: the API server cannot be reached: {found.text}", hint=hint)

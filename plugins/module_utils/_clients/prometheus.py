@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.kubernetes import Clock, path_of
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.transport import fault
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
 
 try:
@@ -396,16 +397,14 @@ def _page_text(body: bytes) -> str:
 
 def _transport_failure(address: str, exc: BaseException) -> ReadFailed:
     """Nothing that HTTP could express came back."""
-    cause = getattr(exc, "reason", None) or exc
-    text = re.sub(r"<[^>]* object at 0x[0-9a-f]+>:? ?|\w+Connection\([^)]*\): ?", "", str(cause))[:300].rstrip(".")
-    # NewConnectionError is a kind of ConnectTimeoutError in urllib3 2, and a refused connection is no time-out
-    if isinstance(cause, (http_errors.TimeoutError, TimeoutError)) and not isinstance(
-        cause, http_errors.NewConnectionError
-    ):
+    found = fault(exc)
+    if found.timed_out:
         return ReadFailed(
-            "timeout", f"{address}: no answer in time: {text}.", hint="Check the route to Prometheus, or raise timeout."
+            "timeout",
+            f"{address}: no answer in time: {found.text}.",
+            hint="Check the route to Prometheus, or raise timeout.",
         )
     hint = "Check prometheus_url, DNS and the route from here to Prometheus."
-    if isinstance(cause, http_errors.SSLError) or "certificate" in text.lower():
+    if found.untrusted:
         hint = "The certificate is not trusted here: give prometheus_ca_cert, or check the address."
-    return ReadFailed("unreachable", f"{address} cannot be reached: {text}.", hint=hint)
+    return ReadFailed("unreachable", f"{address} cannot be reached: {found.text}.", hint=hint)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.chain import CHAIN
 
 CATALOGUE_DIR = Path(__file__).parent / "catalogue"
 CAUSES = "causes.yml"
@@ -39,17 +40,7 @@ RUNBOOK_CLASSES = frozenset(
         "symptom",
     }
 )
-LINKS = (
-    "source_backup",
-    "snapshot",
-    "mover_scheduled",
-    "mover_ran",
-    "transfer",
-    "store",
-    "destination_metadata",
-    "point_ready",
-    "monitoring",
-)
+LINKS = (*CHAIN, "monitoring")
 PLACEHOLDERS = (
     "namespace",
     "job",
