@@ -48,6 +48,7 @@ def derive(
     groups      {runbook class: [resources]}
     kinds       {network|data|neither: [causes]}
     stuck       CronJobs that a run blocks which really runs
+    disabled     affected resources whose replication rule is switched off
     drift_named  drifted settings whose value in the destination stands in a message of a failing copy
     push_overdue  a Pushgateway's last push is older than two intervals of the rarest schedule
     scope, pattern, readiness
@@ -84,6 +85,7 @@ def derive(
         "readiness": readiness,
         "stuck": stuck(evidence),
         "push_overdue": push_overdue(evidence),
+        "disabled": disabled(evidence, affected),
         "drift_named": drift_named(evidence, atoms),
         "success_rate": success_rate(evidence),
     }
@@ -117,6 +119,17 @@ def telling_jobs(evidence: t.Any) -> dict[str, set[str]]:
     for resource, (dummy, job) in bad.items():
         found.setdefault(resource, set()).add(job)
     return found
+
+
+def disabled(evidence: t.Any, affected: list[str]) -> list[str]:
+    """Affected resources that a disabled rule names: in its list, as its source, or by the rule's own name."""
+    named: set[str] = set()
+    for row in rows(step(evidence, "replication_rules"), "rules"):
+        if row.get("enabled") is False:
+            listed = row.get("resources")
+            named.update(item for item in (listed if isinstance(listed, list) else []) if isinstance(item, str))
+            named.update(filter(None, (text(row, "source"), text(row, "rule"))))
+    return [name for name in affected if name in named]
 
 
 def drift_named(evidence: t.Any, atoms: list[Atom]) -> list[Row]:

@@ -160,3 +160,13 @@ def test_a_run_that_never_started_is_not_what_blocks_the_schedule():
 
     assert [row["cronjob"] for row in facts.stuck(evidence("overdue"))] == ["a"]
     assert facts.stuck(evidence("blocked")) == []
+
+
+def test_a_disabled_rule_is_tied_to_what_it_names():
+    rules = [
+        {"rule": "nightly", "enabled": False, "source": "orders", "resources": []},
+        {"rule": "users", "enabled": True, "source": "users"},
+        {"rule": "media", "enabled": False, "resources": ["ledger"]},
+    ]
+    evidence = {"replication_rules": {"outcome": "ok", "rules": rules}}
+    assert facts.disabled(evidence, ["audit", "ledger", "media", "orders", "users"]) == ["ledger", "media", "orders"]
