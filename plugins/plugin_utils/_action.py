@@ -50,7 +50,7 @@ class StepAction(ActionBase):
         result = super().run(tmp, variables)
         extra = self.extra_arguments()
         if not in_process:
-            arguments = {**extra, **self._task.args}
+            arguments = _with_whole_paths({**extra, **self._task.args})
             result.update(
                 self._execute_module(module_args=arguments, task_vars=variables, wrap_async=bool(self._task.async_val))
             )
@@ -113,6 +113,17 @@ class StepAction(ActionBase):
                     os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
+
+
+def _with_whole_paths(arguments: dict[str, t.Any]) -> dict[str, t.Any]:
+    """A module runs in a folder of its own, where a relative kubeconfig of the play would not be found."""
+    whole = dict(arguments)
+    if isinstance(whole.get("kubeconfig"), str) and whole["kubeconfig"]:
+        paths = str(whole["kubeconfig"]).split(os.pathsep)
+        whole["kubeconfig"] = os.pathsep.join(os.path.abspath(os.path.expanduser(path)) for path in paths if path)
+    if isinstance(whole.get("source"), dict):
+        whole["source"] = _with_whole_paths(whole["source"])
+    return whole
 
 
 def _same_python(interpreter: str) -> bool:

@@ -18,6 +18,13 @@ _CLUSTER_DURATIONS = (
     ("cluster_sync_window", "window_s", 31),
 )
 
+# The dictionaries of the cluster role, with what each may look like.
+_CLUSTER_DICTIONARIES = {
+    "cluster_sync_source": '{"context": "eu-west"}',
+    "cluster_sync_destination": '{"context": "eu-dr"}',
+    "cluster_sync_prometheus": '{"prometheus_url": "https://prometheus.example.com"}',
+}
+
 
 def cluster_settings(variables: dict[str, t.Any]) -> dict[str, t.Any]:
     """{problems, settings}: one sentence for each variable that cannot be used, and the durations in seconds.
@@ -37,7 +44,17 @@ def cluster_settings(variables: dict[str, t.Any]) -> dict[str, t.Any]:
             settings[setting] = duration_parameter(given, variable, most=days * 86400.0)
         except BadParameter as exc:
             problems.append(str(exc))
-    problems += _rule_problems(variables.get("cluster_sync_rule_files") or [])
+    for variable in _CLUSTER_DICTIONARIES:
+        if not isinstance(variables.get(variable) or {}, dict):
+            problems.append(
+                f"{variable}: it is no dictionary; write it as JSON, for example "
+                f"""-e '{{"{variable}": {_CLUSTER_DICTIONARIES[variable]}}}'."""
+            )
+    files = variables.get("cluster_sync_rule_files") or []
+    if isinstance(files, list):
+        problems += _rule_problems([str(path) for path in files])
+    else:
+        problems.append("cluster_sync_rule_files: it is no list; give a list of paths.")
     return {"problems": problems, "settings": settings}
 
 

@@ -97,6 +97,26 @@ CASES: dict[str, tuple[t.Callable[[harness.Lab, Path], dict[str, t.Any]], str]] 
         lambda lab, tmp: {"sync_report_dir": _a_file(tmp)},
         r"sync_report_dir",
     ),
+    "a dictionary as text": (
+        lambda lab, tmp: {"cluster_sync_destination": "context=eu-dr"},
+        r"cluster_sync_destination: it is no dictionary",
+    ),
+    "one rule file instead of a list": (
+        lambda lab, tmp: {"cluster_sync_rule_files": _rule_file(tmp)},
+        r"(cluster_sync_rule_files: it is no list|rule own.rule: unknown key)",
+    ),
+    "kubeconfig that is a number": (
+        lambda lab, tmp: {"cluster_sync_destination": {"kubeconfig": 7}},
+        r"kubeconfig: (it is neither a path nor a dictionary|there is no file 7)",
+    ),
+    "kubeconfig that holds a list": (
+        lambda lab, tmp: {"cluster_sync_destination": {"kubeconfig": _list_file(tmp)}},
+        r"kubeconfig: it is not a usable kubeconfig.{0,80}clusters, users and contexts",
+    ),
+    "host without a scheme": (
+        lambda lab, tmp: {"cluster_sync_destination": {"host": "127.0.0.1:6443", "api_key": "x"}},
+        r"host: '127.0.0.1:6443' is no address of an API server",
+    ),
     "unknown copy side": (lambda lab, tmp: {"cluster_sync_copy_side": "left"}, r"cluster_sync_copy_side"),
 }
 
@@ -104,6 +124,12 @@ CASES: dict[str, tuple[t.Callable[[harness.Lab, Path], dict[str, t.Any]], str]] 
 def _rule_file(folder: Path) -> str:
     path = folder / "own.yml"
     path.write_text("rules:\n  - {id: own.rule, titel: A rule}\n")
+    return str(path)
+
+
+def _list_file(folder: Path) -> str:
+    path = folder / "list.kubeconfig"
+    path.write_text("- a\n- b\n")
     return str(path)
 
 
@@ -143,6 +169,16 @@ def test_both_sides_the_same_cluster_is_a_warning(healthy: harness.Lab, tmp_path
     run = harness.play(tmp_path, _values(healthy, tmp_path, **same))
     assert run.code == 0
     assert re.search(r"same (cluster|API server)", _plain(run.output))
+    assert run.diagnosis["status"] == "inconclusive" and run.diagnosis["root_cause"] is None
+    assert run.diagnosis["dr_readiness"]["verdict"] == "unknown"
+
+
+def test_a_selector_that_finds_nothing_says_so_and_concludes_nothing(healthy: harness.Lab, tmp_path: Path) -> None:
+    run = harness.play(tmp_path, _values(healthy, tmp_path, cluster_sync_label_selector="app=typo"))
+    assert run.code == 0
+    assert run.diagnosis["status"] == "inconclusive" and run.diagnosis["root_cause"] is None
+    assert "cluster.1.no_jobs" in {row["rule"] for row in run.diagnosis["findings"] if row["state"] == "fired"}
+    assert "cluster_sync_label_selector" in run.output
 
 
 def test_a_red_job_has_its_report(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ class Cluster:
         self.clock = Clock()
         self.requests = 0
         self._timeout = float(options.get("timeout") or 20.0)
-        if self._timeout <= 0:
+        if not 0 < self._timeout < float("inf"):
             raise BadParameter(f"timeout: {self._timeout:g} is no time to wait; give seconds greater than 0.")
         if isinstance(options.get("api_key"), str):  # what comes out of a file or of base64 often ends with a newline
             options = dict(options, api_key=options["api_key"].strip())
@@ -324,6 +324,8 @@ def _no_discovery(*dummy: t.Any, **dummies: t.Any) -> None:
 def _configuration(options: dict[str, t.Any], name: str) -> t.Any:
     """The client's configuration from the options, through kubernetes.core. Raises BadParameter."""
     kubeconfig = options.get("kubeconfig")
+    if kubeconfig is not None and not isinstance(kubeconfig, (str, dict)):
+        raise BadParameter(f"kubeconfig: it is neither a path nor a dictionary ({name}); give one of them.")
     if isinstance(kubeconfig, str):
         for part in filter(None, os.path.expanduser(kubeconfig).split(os.pathsep)):
             if not os.path.exists(part):
@@ -340,15 +342,22 @@ def _configuration(options: dict[str, t.Any], name: str) -> t.Any:
         raise BadParameter(_config_sentence(str(exc), options, name)) from exc
     except (ValueError, TypeError, KeyError, AttributeError, OSError) as exc:
         raise BadParameter(
-            f"kubeconfig: it is not a usable kubeconfig ({name}): {type(exc).__name__}: {str(exc)[:200]}; "
+            f"kubeconfig: it is not a usable kubeconfig ({name}): it must hold clusters, users and contexts; "
             "check it with kubectl config view."
         ) from exc
     except Exception as exc:  # yaml errors come from whichever YAML library the client uses
         if "yaml" not in type(exc).__module__:
             raise
-        raise BadParameter(f"kubeconfig: it is not valid YAML ({name}): {str(exc)[:200]}") from exc
+        raise BadParameter(
+            f"kubeconfig: it is not valid YAML ({name}): {' '.join(str(exc).split())[:200]}; check it with kubectl config view."
+        ) from exc
     finally:
         Configuration.set_default(None)
+    if not re.fullmatch(r"https?://[^/\s]+.*", str(configuration.host)):
+        raise BadParameter(
+            f"host: {str(configuration.host)!r} is no address of an API server ({name}); write it like https://dr:6443, "
+            "also as the server of a kubeconfig."
+        )
     for option, value in (("ca_cert", configuration.ssl_ca_cert), ("client_cert", configuration.cert_file)):
         if value and not os.path.isfile(value):
             raise BadParameter(f"{option}: there is no file {value} ({name}).")
@@ -367,7 +376,7 @@ def _config_sentence(text: str, options: dict[str, t.Any], name: str) -> str:
             f"kubeconfig: no connection was given for the {name} and no default kubeconfig was found; "
             "give kubeconfig, or host with api_key."
         )
-    return f"kubeconfig: it is not a usable kubeconfig ({name}): {text[:300]}"
+    return f"kubeconfig: it is not a usable kubeconfig ({name}): {text[:300]}; check it with kubectl config view."
 
 
 def _status_object(body: t.Any) -> Json:

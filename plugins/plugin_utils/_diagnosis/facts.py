@@ -55,8 +55,10 @@ def derive(
     """
     jobs = step(evidence, "jobs")
     failing = sorted({name for row in rows(jobs, "resources") if _is_failing(row) and (name := text(row, "resource"))})
-    behind = _named(step(evidence, "recovery_points"), "resources", _BEHIND)
-    late = _named(step(evidence, "copy_lag"), "resources", _LATE)
+    # Two sides that are one, or a selector that finds no copy job, compare nothing: no lag can be read from that.
+    compared = not same_cluster(evidence)
+    behind = _named(step(evidence, "recovery_points"), "resources", _BEHIND) if compared else []
+    late = _named(step(evidence, "copy_lag"), "resources", _LATE) if compared and found_jobs(evidence) else []
     troubled = source_troubled(evidence)
     affected = sorted(set(failing) | set(behind) | set(late) | set(troubled))
     table = cause_table(atoms, set(failing), causes, telling_jobs(evidence))
@@ -74,6 +76,7 @@ def derive(
         "late": late,
         "source_troubled": troubled,
         "affected": affected,
+        "found_jobs": found_jobs(evidence),
         "causes": table,
         "named_causes": sorted(own),
         "symptoms": sorted(name for name in table if causes[name].symptom),
@@ -89,6 +92,19 @@ def derive(
         "drift_named": drift_named(evidence, atoms),
         "success_rate": success_rate(evidence),
     }
+
+
+def same_cluster(evidence: t.Any) -> bool:
+    """Whether both sides are the same API server and namespace."""
+    return any(value(step(evidence, name), "summary", "same_cluster") for name in ("copy_lag", "recovery_points"))
+
+
+def found_jobs(evidence: t.Any) -> bool:
+    """Whether a copy job or its CronJob was found at all; also true when nobody could look."""
+    jobs = step(evidence, "jobs")
+    return not usable(evidence, "jobs") or bool(
+        figure(jobs, "summary", "jobs") or figure(jobs, "summary", "cronjobs") or rows(jobs, "resources")
+    )
 
 
 def _is_failing(row: Row) -> bool:
@@ -345,7 +361,7 @@ def dr_readiness(evidence: t.Any, settings: dict[str, t.Any]) -> dict[str, t.Any
     if not usable(evidence, "recovery_points") or value(points, "summary", "compared") is False:
         answer["reason"] = "recovery points could not be compared with the source's backups"
         return answer
-    if value(points, "summary", "same_cluster"):
+    if same_cluster(evidence):
         answer["reason"] = "source and destination are the same cluster: a copy there does not survive its loss"
         return answer
     verdicts = []

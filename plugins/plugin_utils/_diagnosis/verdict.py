@@ -197,7 +197,7 @@ def status(evidence: t.Any, facts: dict[str, t.Any]) -> str:
         return "failing"
     if facts["behind"] or facts["late"] or facts["source_troubled"] or facts["readiness"]["verdict"] == "not_ready":
         return "lagging"
-    sure = usable(evidence, "jobs") and usable(evidence, "recovery_points")
+    sure = usable(evidence, "jobs") and facts["found_jobs"] and usable(evidence, "recovery_points")
     verdicts = {text(row, "verdict") for row in rows(step(evidence, "recovery_points"), "resources")}
     if sure and verdicts and verdicts <= {"current"} and facts["readiness"]["verdict"] == "ready":
         return "healthy"
