@@ -50,6 +50,11 @@ def cluster_settings(variables: dict[str, t.Any]) -> dict[str, t.Any]:
                 f"{variable}: it is no dictionary; write it as JSON, for example "
                 f"""-e '{{"{variable}": {_CLUSTER_DICTIONARIES[variable]}}}'."""
             )
+    name = variables.get("cluster_sync_name")
+    if not isinstance(name or "", str):
+        problems.append("cluster_sync_name: it is no text; give the pair a name, for example prod.")
+    elif name and name in (variables.get("names_of_others") or []):
+        problems.append(f"cluster_sync_name: two pairs of this run are called {name!r}; give each a name of its own.")
     files = variables.get("cluster_sync_rule_files") or []
     if isinstance(files, list):
         problems += _rule_problems([str(path) for path in files])

@@ -44,6 +44,16 @@ def test_each_host_of_the_group_is_a_pair_and_one_bad_host_fails_alone(lab: harn
     assert "/nowhere" in run.output and "Traceback" not in run.output
 
 
+def test_two_pairs_of_one_name_are_refused_before_one_report_replaces_the_other(lab: harness.Lab, tmp_path: Path) -> None:
+    values = dict(_values(lab, tmp_path), cluster_sync_name="prod")
+    report = values.pop("sync_report_dir")
+    inventory = tmp_path / "inventory.yml"
+    inventory.write_text(yaml.safe_dump({"backup_sync_clusters": {"hosts": {"one": values, "two": values}}}))
+    run = harness.play(tmp_path, {"sync_report_dir": report}, "-i", str(inventory))
+    assert run.code != 0
+    assert "two pairs of this run are called 'prod'" in run.output
+
+
 def test_a_step_that_is_left_out_is_a_gap(lab: harness.Lab, tmp_path: Path) -> None:
     run = harness.play(tmp_path, _values(lab, tmp_path), "--skip-tags", "cluster_sync_logs,cluster_sync_jobs")
     assert run.code == 0, run.output[-2000:]

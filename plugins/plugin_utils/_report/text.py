@@ -275,7 +275,10 @@ def _gaps(diagnosis: Json, room: _Room) -> list[str]:
         by_remedy.setdefault(str(gap.get("close") or gap.get("effect") or ""), []).append(what)
     lines: list[str] = []
     for remedy, steps in list(by_remedy.items())[: room.gaps]:
-        text = ", ".join(dict.fromkeys(steps)) + (f": {remedy}" if remedy else "")
+        names = list(dict.fromkeys(steps))
+        if len(names) > 3:  # the remedy is what the reader needs; it must not be cut off behind a long list
+            names = [names[0], f"{len(names) - 1} more"]
+        text = ", ".join(names) + (f": {remedy}" if remedy else "")
         lines += _entry("GAPS" if not lines else "", text, most=room.step_lines)
     if len(by_remedy) > room.gaps:
         lines += _entry("", f"and {len(by_remedy) - room.gaps} more")

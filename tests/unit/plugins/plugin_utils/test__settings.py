@@ -40,3 +40,17 @@ def test_a_bad_variable_gets_one_sentence_that_names_it(variable, value):
 
 def test_every_bad_variable_is_told_at_once():
     assert len(cluster_settings({"cluster_sync_rpo": "x", "cluster_sync_window": "y"})["problems"]) == 3
+
+
+@pytest.mark.parametrize(
+    "changes, sentence",
+    [
+        ({"cluster_sync_source": "context=eu-west"}, "cluster_sync_source: it is no dictionary; write it as JSON"),
+        ({"cluster_sync_rule_files": "/etc/rules.yml"}, "cluster_sync_rule_files: it is no list"),
+        ({"cluster_sync_name": {"a": 1}}, "cluster_sync_name: it is no text"),
+        ({"cluster_sync_name": "prod", "names_of_others": ["prod"]}, "two pairs of this run are called 'prod'"),
+    ],
+)
+def test_what_has_the_wrong_shape_is_named_before_anything_is_read(changes, sentence):
+    problems = cluster_settings({"cluster_sync_namespace": "backup", **changes})["problems"]
+    assert len(problems) == 1 and sentence in problems[0]
