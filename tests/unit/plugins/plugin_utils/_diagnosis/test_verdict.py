@@ -51,7 +51,8 @@ def test_a_message_alone_is_likely():
     assert diagnosis["dr_readiness"]["verdict"] == "not_ready"
 
 
-def test_two_recorders_that_agree_confirm():
+def oom_bundle():
+    """The mover's log and the kubelet say the same."""
     bundle = failing_bundle("Killed")
     bundle["evidence"]["job_detail"] = answered(
         pods=[
@@ -67,15 +68,18 @@ def test_two_recorders_that_agree_confirm():
     bundle["evidence"]["events"] = answered(
         events=[{"reason": "OOMKilling", "type": "Warning", "message": "Memory cgroup out of memory", "component": "node"}]
     )
-    root = engine.diagnose(bundle)["root_cause"]
+    return bundle
+
+
+def test_two_recorders_that_agree_confirm():
+    root = engine.diagnose(oom_bundle())["root_cause"]
     assert root["cause"] == "oom"
     assert root["confidence"] == "confirmed"
 
 
 @pytest.mark.parametrize("blind", ["logs", "events", "job_detail"])
 def test_what_could_not_be_read_keeps_a_cause_from_being_confirmed(blind):
-    bundle = failing_bundle()
-    bundle["evidence"]["replication_rules"] = answered(drift=[{"path": "a"}])
+    bundle = oom_bundle()
     bundle["evidence"][blind] = {"outcome": "forbidden", "error": {"message": "no"}}
     diagnosis = engine.diagnose(bundle)
     assert (diagnosis["root_cause"] or {}).get("confidence") != "confirmed"
