@@ -227,11 +227,13 @@ def test_nobody_said_where() -> None:
 # --------------------------------------------------------------------------------------------- through the API server
 
 
-@pytest.fixture(name="cluster", scope="module")
-def fixture_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A cluster of the lab whose service monitoring/prometheus leads to a real Prometheus."""
-    folder = tmp_path_factory.mktemp("lab")
-    with Lab(Scenario("proxied", prometheus={"series": SERIES}), folder) as running:
+@pytest.fixture(name="cluster")
+def fixture_cluster(tmp_path: Path) -> Iterator[Lab]:
+    """A cluster of the lab whose service monitoring/prometheus leads to a real Prometheus.
+
+    One for each test: ansible-test runs every test in a process of its own, which never comes to the end of a module.
+    """
+    with Lab(Scenario("proxied", prometheus={"series": SERIES}), tmp_path) as running:
         yield running
 
 
