@@ -113,7 +113,7 @@ def start(spec: dict[str, Any], now: float | None = None, folder: Path | None = 
         if spec.get("token") or spec.get("warnings"):
             lab.token = spec.get("token")
             _serve(lab, _relay(lab.port, lab.token, spec.get("warnings") or [], lab.audit))
-    except BaseException:
+    except BaseException:  # an interrupt too must not leave a server behind
         lab.stop()
         raise
     return lab

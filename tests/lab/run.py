@@ -48,7 +48,7 @@ class Lab:
         """Start everything, and write ``lab.json`` last: who waits for that file finds a lab that is ready."""
         try:
             self._start()
-        except BaseException:
+        except BaseException:  # an interrupt too must not leave a server behind
             self.stop()
             raise
 

@@ -110,10 +110,6 @@ def _merged(shipped: tuple[Rule, ...], rule_files: t.Sequence[str], causes: t.Ma
 
 def _describe(candidate: verdict.Candidate, evidence: t.Any, facts: dict[str, t.Any]) -> dict[str, t.Any]:
     cause = candidate.cause
-    shown: list[dict[str, t.Any]] = []
-    for item in candidate.evidence:
-        if item not in shown:
-            shown.append(item)
     return {
         "cause": cause.id,
         "title": cause.title,
@@ -125,7 +121,7 @@ def _describe(candidate: verdict.Candidate, evidence: t.Any, facts: dict[str, t.
         "explanation": candidate.explanation or cause.explanation,
         "resources": sorted(candidate.resources),
         "recorders": candidate.recorders,
-        "evidence": shown[:6],
+        "evidence": _unique(candidate.evidence)[:6],
         "alternatives": candidate.alternatives,
         "chain": verdict.chain(evidence, facts, candidate.hop),
     }
@@ -157,8 +153,11 @@ def _findings(results: list[Result], names: dict[str, str]) -> list[dict[str, t.
 def _names(target: dict[str, t.Any], root: t.Any, facts: dict[str, t.Any], evidence: t.Any) -> dict[str, str]:
     """What the placeholders of next steps stand for; a name that is not known stays visible as <name>."""
     resource = (root.resources if root and root.resources else facts["affected"] or [None])[0]
-    job = next((text(row, "job") for row in rows(step(evidence, "jobs"), "resources") if text(row, "resource") == resource), None)
-    pod = next((text(row, "pod") for row in rows(step(evidence, "job_detail"), "pods") if text(row, "resource") == resource), None)
+
+    def first(step_name: str, listed: str, column: str) -> str | None:
+        found = rows(step(evidence, step_name), listed)
+        return next((text(row, column) for row in found if text(row, "resource") == resource), None)
+
     known = {
         "namespace": text(target, "namespace"),
         "source": text(target, "source"),
@@ -167,12 +166,13 @@ def _names(target: dict[str, t.Any], root: t.Any, facts: dict[str, t.Any], evide
         "destination_context": text(target, "destination_context"),
         "configmap": text(step(evidence, "replication_rules"), "query", "configmap"),
         "resource": resource,
-        "job": job,
-        "pod": pod,
+        "job": first("jobs", "resources", "job"),
+        "pod": first("job_detail", "pods", "pod"),
     }
     if text(target, "copy_side") == "source" and root and root.hop in _MOVER_HOPS:
         # the mover is looked at where it runs
-        known.update(destination_context=known["source_context"], namespace=text(target, "source_namespace") or known["namespace"])
+        known["destination_context"] = known["source_context"]
+        known["namespace"] = text(target, "source_namespace") or known["namespace"]
     return {name: value or ("" if name.endswith("_context") else f"<{name}>") for name, value in known.items()}
 
 
@@ -202,8 +202,13 @@ def _next_steps(
             listed.extend(_fill(item, names) for item in result.rule.next_steps)
     if not root:
         listed.extend({"text": gap["close"]} for gap in gaps if gap["close"])
-    unique: list[dict[str, str]] = []
+    return _unique(listed)[:_MOST_STEPS]
+
+
+def _unique(listed: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Each mapping once, in the order of the first."""
+    unique: list[dict[str, t.Any]] = []
     for item in listed:
         if item not in unique:
             unique.append(item)
-    return unique[:_MOST_STEPS]
+    return unique

@@ -56,9 +56,9 @@ def derive(
     jobs = step(evidence, "jobs")
     failing = sorted({name for row in rows(jobs, "resources") if _is_failing(row) and (name := text(row, "resource"))})
     # Two sides that are one, or a selector that finds no copy job, compare nothing: no lag can be read from that.
-    compared = not same_cluster(evidence)
+    compared, any_jobs = not same_cluster(evidence), found_jobs(evidence)
     behind = _named(step(evidence, "recovery_points"), "resources", _BEHIND) if compared else []
-    late = _named(step(evidence, "copy_lag"), "resources", _LATE) if compared and found_jobs(evidence) else []
+    late = _named(step(evidence, "copy_lag"), "resources", _LATE) if compared and any_jobs else []
     troubled = source_troubled(evidence)
     affected = sorted(set(failing) | set(behind) | set(late) | set(troubled))
     table = cause_table(atoms, set(failing), causes, telling_jobs(evidence))
@@ -76,7 +76,7 @@ def derive(
         "late": late,
         "source_troubled": troubled,
         "affected": affected,
-        "found_jobs": found_jobs(evidence),
+        "found_jobs": any_jobs,
         "causes": table,
         "named_causes": sorted(own),
         "symptoms": sorted(name for name in table if causes[name].symptom),
@@ -197,7 +197,9 @@ def cause_table(
     """What speaks for each cause.
 
     telling: {resource: jobs that are about now}; what another job of the resource said, or a recovery point's error, is
-    past and weighs little. An atom counts when its resource is failing, or when it names no resource but something is failing (an event of a
+    past and weighs little.
+
+    An atom counts when its resource is failing, or when it names no resource but something is failing (an event of a
     namespace, say), which then carries half the weight. A retry line of a copy that succeeded says nothing.
     """
     table: dict[str, dict[str, t.Any]] = {}
