@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pages of a listing, with tokens that only the lab can make and that hold for one operation and its filters."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+from lab.aws.errors import AwsError
+from lab.aws.operations import Call
+
+_KEY = secrets.token_bytes(16)
+_NOT_FILTERS = {"NextToken", "nextToken", "MaxResults", "maxResults", "Marker", "MaxItems", "Limit", "limit"}
+T = TypeVar("T")
+
+
+def make_token(call: Call, state: Any) -> str:
+    """Return an opaque token that carries ``state`` (JSON) and holds for this operation with these filters only."""
+    body = json.dumps(state, separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(_seal(call, body) + body).decode().rstrip("=")
+
+
+def read_token(call: Call, token: str, code: str = "InvalidParameterValueException") -> Any:
+    """Return the state in a token; raise AwsError with ``code`` for any other text, place, operation or filter."""
+    try:
+        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except ValueError:
+        raw = b""
+    seal, body = raw[:16], raw[16:]
+    if not hmac.compare_digest(seal, _seal(call, body)):
+        raise AwsError(code, "Invalid NextToken")
+    return json.loads(body)
+
+
+def page(
+    call: Call, rows: Sequence[T], size: int, token: str | None, code: str = "InvalidParameterValueException"
+) -> tuple[list[T], str | None]:
+    """Return one page of rows that are already filtered, and the token of the next page."""
+    start = int(read_token(call, token, code)) if token else 0
+    found = list(rows[start : start + size])
+    more = start + size < len(rows)
+    return found, make_token(call, start + size) if more else None
+
+
+def page_of(
+    call: Call, rows: Iterable[tuple[int, T]], size: int
+) -> tuple[list[T], str | None]:
+    """Return one page of (position, row) pairs that are filtered while they are read, and the next page's token.
+
+    The token carries the position of the first row that was not given; the reader starts there.
+    """
+    pairs = list(islice(rows, size + 1))
+    token = make_token(call, pairs[size][0]) if len(pairs) > size else None
+    return [row for dummy, row in pairs[:size]], token
+
+
+def _seal(call: Call, body: bytes) -> bytes:
+    filters = {key: value for key, value in call.params.items() if key not in _NOT_FILTERS}
+    scope = [call.account, call.region, call.service, call.operation, filters]
+    text = json.dumps(scope, sort_keys=True, default=str).encode()
+    return hmac.new(_KEY, text + b"\0" + body, hashlib.sha256).digest()[:16]
