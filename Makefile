@@ -6,6 +6,7 @@
 # make demo    diagnose a broken and a healthy pair of clusters in the lab; the reports stay in build/demo
 # make test    lint, sanity, typing, unit and integration tests
 # make bench   measure; the figures stay in build/bench.json
+# make recordings   record what the real Prometheus answers, for a demo without one
 # make clean   remove all that these made
 
 PYTHON ?= python3
@@ -18,7 +19,7 @@ COPY := $(TREE)/ansible_collections/sre/backup_sync
 IN_COPY := cd "$(COPY)" && export PATH="$(BIN):$$PATH" LC_ALL=C.UTF-8 ANSIBLE_HOME="$(TOP)/build/ansible" \
 	ANSIBLE_COLLECTIONS_PATH="$(TREE)" PYTHONPATH="$(TREE)" MYPYPATH="$(TREE)"
 
-.PHONY: setup tree demo test checks lint sanity unit typing integration bench clean prometheus
+.PHONY: setup tree demo test checks lint sanity unit typing integration bench recordings clean prometheus
 
 setup:
 	@$(PYTHON) tests/tools/provide.py
@@ -59,6 +60,9 @@ integration: tree prometheus
 
 bench: tree prometheus
 	@$(IN_COPY) && python tests/bench/bench_cluster.py --output "$(TOP)/build/bench.json"
+
+recordings: tree prometheus
+	@$(IN_COPY) && python tests/tools/record_metrics.py "$(TOP)/tests/lab/recordings"
 
 # The tests use the real one, and none is skipped because it is missing.
 prometheus: setup

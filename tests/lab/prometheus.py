@@ -27,6 +27,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Iterator
 
+from lab import recorded
 from lab.clock import seconds
 
 SCRAPE_S = 60.0
@@ -35,7 +36,7 @@ USER, PASSWORD = "sre", "lab-password"  # what `basic: true` asks for
 _PASSWORD_HASH = "$2b$04$h1eb5ZKHL.uEs3v65dcIT.SfNtGFmF7WJEMjug3Wj7jM02dmwB9Zm"
 _START_S = 15.0
 _LOGIN_PAGE = b"<!doctype html><title>Log in</title><form action='/login'>Password <input name='password'></form>"
-_OPTIONS = {"absent", "down", "html", "redirect", "basic", "token", "series", "scrape", "warnings"}
+_OPTIONS = {"absent", "down", "html", "redirect", "basic", "token", "series", "scrape", "warnings", "recorded"}
 
 
 class PrometheusMissing(RuntimeError):
@@ -104,15 +105,17 @@ def start(spec: dict[str, Any], now: float | None = None, folder: Path | None = 
     if spec.get("down"):
         lab.url = f"http://127.0.0.1:{_free_port()}"
         return lab
+    if spec.get("recorded"):  # the answers of a real one to the same samples, from a file
+        return serve_front(lab, recorded.handler(recorded.player(recorded.load(Path(spec["recorded"])))))
     if spec.get("html") or spec.get("redirect"):
-        return _serve(lab, _login_front(bool(spec.get("redirect"))))
+        return serve_front(lab, _login_front(bool(spec.get("redirect"))))
     try:
         _serve_past(lab, spec, folder, time.time() if now is None else now)
         if spec.get("basic"):
             lab.username, lab.password = USER, PASSWORD
         if spec.get("token") or spec.get("warnings"):
             lab.token = spec.get("token")
-            _serve(lab, _relay(lab.port, lab.token, spec.get("warnings") or [], lab.audit))
+            serve_front(lab, _relay(lab.port, lab.token, spec.get("warnings") or [], lab.audit))
     except BaseException:  # an interrupt too must not leave a server behind
         lab.stop()
         raise
@@ -270,7 +273,7 @@ def _free_port() -> int:
 # ---------------------------------------------------------------------------------------------------------- fronts
 
 
-def _serve(lab: PrometheusLab, handler: type[BaseHTTPRequestHandler]) -> PrometheusLab:
+def serve_front(lab: PrometheusLab, handler: type[BaseHTTPRequestHandler]) -> PrometheusLab:
     """Put a front of ours before Prometheus, or in its place."""
     lab._front = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     lab._front.daemon_threads = True

@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT / "tests" / "integration"))
 
 import harness  # noqa: E402  pylint: disable=wrong-import-position
 
+RECORDINGS = ROOT / "tests" / "lab" / "recordings"
 SCENARIOS = ("dns-failure", "healthy")
 
 
@@ -46,7 +47,7 @@ def _show(name: str, folder: pathlib.Path) -> list[str]:
     described = yaml.safe_load(path.read_text(encoding="utf-8"))
     print(f"\n##### {name}: {described['title']} #####", flush=True)
     with tempfile.TemporaryDirectory(prefix="backup-sync-demo-") as place:
-        path = _without_metrics(path, described, pathlib.Path(place))
+        path = with_metrics(path, described, pathlib.Path(place))
         with harness.lab(path, pathlib.Path(place) / "lab") as lab:
             values = harness.variables(lab.info, described, folder)
             values.update(cluster_sync_name=name)
@@ -57,14 +58,18 @@ def _show(name: str, folder: pathlib.Path) -> list[str]:
     return _unexpected(name, folder / name / "diagnosis.json", described["expect"])
 
 
-def _without_metrics(path: pathlib.Path, described: dict[str, t.Any], place: pathlib.Path) -> pathlib.Path:
-    """The scenario to start: as it is, or, where Prometheus is not installed, without its metrics, which is said."""
+def with_metrics(path: pathlib.Path, described: dict[str, t.Any], place: pathlib.Path) -> pathlib.Path:
+    """The scenario to start: as it is, or, where Prometheus is not installed, with the recorded answers of one."""
     if "prometheus" not in described or (shutil.which("prometheus") and shutil.which("promtool")):
         return path
-    print("demo: prometheus is not installed, so this runs without metrics; on Debian: apt-get install prometheus")
-    left = place / path.name
-    left.write_text(yaml.safe_dump({key: value for key, value in described.items() if key != "prometheus"}), "utf-8")
-    return left
+    print(
+        "demo: Prometheus is not installed, so the lab serves what a real one answered to the same samples; "
+        "on Debian: apt-get install prometheus"
+    )
+    instead = place / path.name
+    recording = {"recorded": str(RECORDINGS / f"{path.stem}.json")}
+    instead.write_text(yaml.safe_dump({**described, "prometheus": recording}), "utf-8")
+    return instead
 
 
 def _written(place: str, values: dict[str, t.Any]) -> pathlib.Path:

@@ -55,11 +55,11 @@ def _has_ensurepip() -> bool:
 
 
 def _prometheus() -> int:
-    """Prometheus is not needed to set up: the demo does without metrics and says so, the tests insist by themselves."""
+    """Prometheus is not needed to set up: the demo replays recorded answers and says so, the tests insist by themselves."""
     if shutil.which("prometheus") and shutil.which("promtool"):
         return 0
     if not _apt("prometheus"):
-        print("setup: prometheus is missing: the demo does without metrics, make test needs the package prometheus")
+        print("setup: prometheus is missing: the demo replays recorded answers, make test needs the package prometheus")
     return 0
 
 
