@@ -36,6 +36,8 @@ _LONG = 4096  # characters; of longer lines only the surroundings of a word are 
 _SHORTEST = 3
 _LEAST_WORD = 4
 _HITS_PER_WORD = 4
+# Words that the logs of copy tools have in every line, as in level=info or status=200: to look for them tells nothing.
+_EVERYWHERE = frozenset({"level", "status", "code", "time", "message", "backup", "snapshot", "volume"})
 _DIGITS = b"0123456789"
 _MOST_SHAPES = 20000  # remembered, of at most _LONGEST_SHAPE bytes each
 _LONGEST_SHAPE = 512
@@ -59,7 +61,7 @@ class Telling:
         """Raises BadParameter, naming the pattern that is no regular expression."""
         self._compiled: list[re.Pattern[str]] = []
         needed: list[frozenset[str]] = []  # per pattern the best of its requirements, empty if it has none
-        self._required: list[list[tuple[bytes, ...]]] = []  # per pattern all that can be checked on a shape
+        self._required: list[_Checks] = []  # per pattern all that can be checked on a shape
         for pattern in (*map(re.escape, PHRASES), *patterns):
             try:
                 self._compiled.append(re.compile(pattern, re.IGNORECASE))
@@ -67,10 +69,9 @@ class Telling:
                 raise BadParameter(
                     f"{parameter}: {pattern[:200]!r} is no regular expression ({exc}); correct or remove it."
                 ) from exc
-            required = requirements(pattern)
-            needed.append(max(required, key=_worth, default=frozenset()))
-            plain = [found for found in required if not any(re.search(r"\d", literal) for literal in found)]
-            self._required.append([tuple(literal.encode() for literal in found) for found in plain])
+            parts = _parts_of(pattern)
+            needed.append(max(_clauses(parts), key=_worth, default=frozenset()))
+            self._required.append(_on_shapes(parts))
         self._by_word: dict[bytes, tuple[int, ...]] = {
             word.encode(): tuple(
                 at for at, found in enumerate(needed) if any(word in literal for literal in found)
@@ -131,16 +132,12 @@ class Telling:
         telling = {}
         for shape in shapes:
             candidates = {at for word in present if word in shape for at in self._by_word[word]}
-            patterns = tuple(at for at in candidates if self._possible(at, shape))
+            patterns = tuple(at for at in candidates if _possible(self._required[at], shape))
             if patterns:
                 telling[shape] = patterns
             if len(self._shapes) < _MOST_SHAPES and len(shape) <= _LONGEST_SHAPE:
                 self._shapes[shape] = patterns
         return telling
-
-    def _possible(self, at: int, shape: bytes) -> bool:
-        """Whether the shape contains all that the pattern requires."""
-        return all(any(literal in shape for literal in found) for found in self._required[at])
 
     def _match(self, block: bytes, start: int, end: int, patterns: list[int]) -> Match | None:
         text = text_of(block[start:end])[1]
@@ -205,18 +202,28 @@ _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\
 
 # ----------------------------------------------------------------------------------------------- literals
 
+# What a match must contain: a literal in small letters, or one of several lists of parts.
+_Part = t.Union[str, "list[list[_Part]]"]
+# The same for a shape, as a condition: all of them, and of a tuple at least one.
+_Checks = t.Tuple[t.Union[bytes, t.Tuple["_Checks", ...]], ...]
+
 
 def requirements(pattern: str) -> list[frozenset[str]]:
     """Sets of small-letter strings: every match of the pattern contains at least one string of each set."""
+    return _clauses(_parts_of(pattern))
+
+
+def _parts_of(pattern: str) -> list[_Part]:
+    """All that every match of the pattern contains; nothing when the pattern cannot be taken apart."""
     try:
-        return _required(sre_parse.parse(pattern, re.IGNORECASE))
+        return _parts(sre_parse.parse(pattern, re.IGNORECASE))
     except (re.error, OverflowError, RecursionError):
         return []
 
 
-def _required(parsed: t.Any) -> list[frozenset[str]]:
-    """The requirements of a sequence: those of all its parts."""
-    found: list[frozenset[str]] = []
+def _parts(parsed: t.Any) -> list[_Part]:
+    """What a sequence requires: the requirements of all its parts."""
+    found: list[_Part] = []
     run = ""
     for operator, argument in parsed:
         character = _literal(str(operator), argument)
@@ -225,17 +232,56 @@ def _required(parsed: t.Any) -> list[frozenset[str]]:
             continue
         if str(operator) == "AT":  # takes no character: the run goes on behind it
             continue
-        found.append(frozenset({run}))
+        found.append(run)
         run = ""
         found += _inner(str(operator), argument)
-    found.append(frozenset({run}))
-    return [literals for literals in found if min(map(len, literals)) >= _SHORTEST]
+    found.append(run)
+    return [part for part in found if not isinstance(part, str) or len(part) >= _SHORTEST]
 
 
-def _worth(found: frozenset[str]) -> tuple[bool, int, int]:
-    """How good a requirement is: long enough to be rare, few alternatives, and then the longer the better."""
+def _clauses(parts: list[_Part]) -> list[frozenset[str]]:
+    """The parts as sets of which a match contains one string each; of every alternative only its best is in its set."""
+    found = []
+    for part in parts:
+        if isinstance(part, str):
+            found.append(frozenset({part}))
+            continue
+        best = [max(_clauses(branch), key=_worth, default=frozenset()) for branch in part]
+        if all(best):
+            found.append(frozenset().union(*best))
+    return found
+
+
+def _worth(found: frozenset[str]) -> tuple[bool, bool, int, int]:
+    """How good a requirement is: not in every line, long enough to be rare, few alternatives, then the longer the
+    better."""
     shortest = min(map(len, found))
-    return (shortest >= _LEAST_WORD, -len(found), shortest)
+    rare = not any(re.sub(r"\W", "", literal) in _EVERYWHERE for literal in found)
+    return (rare, shortest >= _LEAST_WORD, -len(found), shortest)
+
+
+def _on_shapes(parts: list[_Part]) -> _Checks:
+    """The parts as a condition on lines without their digits."""
+    checks: list[t.Any] = []
+    for part in parts:
+        if isinstance(part, str):
+            literal = part.encode().translate(None, _DIGITS)
+            checks += [literal] if literal else []
+        else:
+            branches = tuple(_on_shapes(branch) for branch in part)
+            checks += [branches] if all(branches) else []
+    return tuple(checks)
+
+
+def _possible(checks: _Checks, shape: bytes) -> bool:
+    """Whether the shape contains all that is required."""
+    for check in checks:
+        if isinstance(check, bytes):
+            if check not in shape:
+                return False
+        elif not any(_possible(branch, shape) for branch in check):
+            return False
+    return True
 
 
 def _literal(operator: str, argument: t.Any) -> str | None:
@@ -247,16 +293,15 @@ def _literal(operator: str, argument: t.Any) -> str | None:
     return letters.pop() if len(letters) == 1 and max(codes) < 128 else None
 
 
-def _inner(operator: str, argument: t.Any) -> list[frozenset[str]]:
+def _inner(operator: str, argument: t.Any) -> list[_Part]:
     if operator == "SUBPATTERN":
-        return _required(argument[-1])
+        return _parts(argument[-1])
     if operator == "ATOMIC_GROUP":
-        return _required(argument)
+        return _parts(argument)
     if operator in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
-        return _required(argument[2]) if argument[0] >= 1 else []
+        return _parts(argument[2]) if argument[0] >= 1 else []
     if operator == "BRANCH":
-        best = [max(_required(branch), key=_worth, default=None) for branch in argument[1]]
-        return [frozenset().union(*(found for found in best if found))] if all(best) else []
+        return [[_parts(branch) for branch in argument[1]]]
     return []
 
 

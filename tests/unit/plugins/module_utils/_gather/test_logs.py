@@ -14,6 +14,8 @@ from ansible_collections.sre.backup_sync.tests.unit.plugins.module_utils._gather
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._logreader import LogReader
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._telling import GENERAL, PHRASES, Telling, requirements
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import load_catalogue
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import telling_patterns
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather.logs import STEP
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -294,10 +296,37 @@ def test_wrong_numbers(params):
         ("(foo)?bar", [{"bar"}]),
         ("(foobar)+", [{"foobar"}]),
         ("(?:copy .* failed|denied)", [{" failed", "denied"}]),
+        (r"[Ss]tatus ?[Cc]ode:? 504|gateway", [{" 504", "gateway"}]),  # "status" is in every line
     ],
 )
 def test_requirements_of_a_pattern(pattern, expected):
     assert [set(found) for found in requirements(pattern)] == expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'level=info msg="copied chunk" status=200 code=0 duration=12ms',
+        'time="2026-11-20T21:00:00Z" level=info msg="backup item" backup=velero/nightly status=Completed error="<nil>"',
+        '{"level":"info","msg":"uploaded","status":200,"error":null,"message":"ok"}',
+        "snapshot of volume pvc-1: status: 403 of 504 chunks, exit_code=0",
+    ],
+)
+def test_the_words_of_every_healthy_line_do_not_lead_to_the_patterns(line):
+    telling = Telling(telling_patterns())
+    shape = line.lower().encode().translate(None, b"0123456789")
+    assert telling._look_at([shape]) == {}  # the patterns themselves are many times slower than the search of words
+
+
+def test_the_fast_search_finds_every_wording_of_the_catalogue():
+    patterns = telling_patterns()
+    lines = [entry.sample for entry in load_catalogue().lists["log_patterns"]]
+    lines += [line.upper() for line in lines] + [re.sub(r"\d", "7", line) for line in lines]
+    block = "".join(STAMP + line + "\n" for line in lines).encode()
+    found = {block[: match.start].count(b"\n") for match in Telling(patterns).search(block) if match.pattern}
+    slow = re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE)
+    assert found == {number for number, line in enumerate(lines) if slow.search(line)}
+    assert len(found) > 300
 
 
 _WORDS = ["error", "ERROR", "copy failed", "Sync Failed", "replication error", "denied", "timed out", "x509", "ok", "info"]
@@ -308,7 +337,10 @@ _WORDS = ["error", "ERROR", "copy failed", "Sync Failed", "replication error", "
     lines=st.lists(st.lists(st.sampled_from([*_WORDS, "zz", "7", "77", "é"]), max_size=4).map(" ".join), max_size=12),
     patterns=st.lists(
         st.sampled_from(
-            [GENERAL, r"\d", "z{2}", "(denied|ok)", "^info", "out$", "(?:a|er)ror", "e.*z", "7.*failed", "(co|sy).*fail"]
+            [
+                *(GENERAL, r"\d", "z{2}", "(denied|ok)", "^info", "out$", "(?:a|er)ror", "e.*z", "7.*failed"),
+                *("(co|sy).*fail", "x(?:509|7.*denied)", "7 info|77.+err"),
+            ]
         ),
         max_size=3,
     ),
