@@ -309,7 +309,7 @@ def test_requirements_of_a_pattern(pattern, expected):
         'level=info msg="copied chunk" status=200 code=0 duration=12ms',
         'time="2026-11-20T21:00:00Z" level=info msg="backup item" backup=velero/nightly status=Completed error="<nil>"',
         '{"level":"info","msg":"uploaded","status":200,"error":null,"message":"ok"}',
-        "snapshot of volume pvc-1: status: 403 of 504 chunks, exit_code=0",
+        "snapshot of volume pvc-1: status: 403 of 504 chunks",
     ],
 )
 def test_the_words_of_every_healthy_line_do_not_lead_to_the_patterns(line):
