@@ -36,14 +36,14 @@ class Place:
     """One account in one Region.
 
     rows: collection -> rows in the output shape of AWS's own Describe or Get operation (python types, aware datetimes);
-    a collection may be any sequence, made when read. Keys that begin with "_" never leave the server.
+    a long collection may be any lazy sequence that reads like a list. Keys that begin with "_" never leave the server.
     settings: what is one per place: region_settings, enabled (False: an opt-in Region that is off), unreachable, quotas.
     """
 
     account: str
     region: str
     world: World
-    rows: dict[str, Sequence[Row]] = field(default_factory=dict)
+    rows: dict[str, list[Row]] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
 
     def all(self, collection: str) -> Sequence[Row]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -36,7 +36,7 @@ class Call:
     params: dict[str, Any]
     identity: Identity
     now: float
-    request_id: str = field(default="")
+    request_id: str = ""
 
 
 Handler = Callable[[Place, Call], dict[str, Any]]
