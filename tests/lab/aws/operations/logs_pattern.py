@@ -94,8 +94,7 @@ def _term_matcher(text: str) -> Matcher:
 
 def _contains(found: re.Match[str]) -> Matcher:
     if found["regex"] is not None:
-        search = _regex(found["regex"]).search
-        return lambda message: search(message) is not None
+        return _searches(_regex(found["regex"]))
     needle = _unquote(found["phrase"]) if found["phrase"] else found["word"]
     if not needle.strip():
         return lambda message: True
@@ -125,19 +124,32 @@ class _Expression:
     clauses: Clauses = ()
 
 
+def may_match(clauses: Clauses, message: str) -> bool:
+    """Look for the literal texts: to parse a message as JSON costs a hundred times more."""
+    for clause in clauses:
+        for text in clause:
+            if text in message:
+                break
+        else:
+            # An escape may hide the text: \u0041 is A, \/ is a slash.
+            if "\\u" not in message and "\\/" not in message:
+                return False
+    return True
+
+
+def literal_clause(text: str) -> tuple[str, ...] | None:
+    """Return the clause of a value that equals or contains ``text``; None where JSON may write it in another way."""
+    plain = text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
+    # A number has more than one form (400, 4e2), so only a text with a letter must appear as it is.
+    return (text,) if plain and any(char.isalpha() and char not in "eE" for char in text) else None
+
+
 def _json_matcher(expression: _Expression) -> Matcher:
-    """Look for the literal texts first: to parse every message as JSON costs a hundred times more."""
     clauses, holds = expression.clauses, expression.holds
 
     def matches(message: str) -> bool:
-        for clause in clauses:
-            for text in clause:
-                if text in message:
-                    break
-            else:
-                # An escape may hide the text: \u0041 is A, \/ is a slash.
-                if "\\u" not in message and "\\/" not in message:
-                    return False
+        if not may_match(clauses, message):
+            return False
         try:
             body = json.loads(message)
         except ValueError:
@@ -279,8 +291,8 @@ def _value_test(kind: str, operator: str, value: str) -> tuple[Condition, tuple[
     if operator not in ("=", "!="):
         raise PatternError()
     if kind == "regex":
-        search, literal = _regex(value).search, None
-        test: Matcher = lambda text: search(text) is not None  # noqa: E731 - one of two forms of one thing
+        pattern = _regex(value)
+        test, literal = _searches(pattern), None
     else:
         test, literal = _text_test(_unquote(value) if kind == "string" else value)
     if operator == "!=":
@@ -288,23 +300,20 @@ def _value_test(kind: str, operator: str, value: str) -> tuple[Condition, tuple[
     return lambda found: _is_value(found) and test(_text(found)), literal
 
 
+def _searches(pattern: re.Pattern[str]) -> Matcher:
+    return lambda text: pattern.search(text) is not None
+
+
 def _text_test(wanted: str) -> tuple[Matcher, tuple[str, ...] | None]:
     """An asterisk stands for any text at the start and at the end only, as AWS says."""
     core = wanted.removeprefix("*").removesuffix("*")
-    before, after = wanted.startswith("*"), wanted.endswith("*")
-    test: Matcher
-    if before and after:
-        test = lambda text: core in text  # noqa: E731 - four forms of one thing
-    elif before:
-        test = lambda text: text.endswith(core)  # noqa: E731
-    elif after:
-        test = lambda text: text.startswith(core)  # noqa: E731
-    else:
-        test = lambda text: text == core  # noqa: E731
-    # A number may be written in more than one way (400, 4e2), so only a text with a letter must appear as it is.
-    plain = core.isascii() and core.isprintable() and '"' not in core and "\\" not in core
-    letters = plain and any(char.isalpha() and char not in "eE" for char in core)
-    return test, (core,) if letters else None
+    tests: dict[tuple[bool, bool], Matcher] = {
+        (True, True): lambda text: core in text,
+        (True, False): lambda text: text.endswith(core),
+        (False, True): lambda text: text.startswith(core),
+        (False, False): lambda text: text == core,
+    }
+    return tests[wanted.startswith("*"), wanted.endswith("*")], literal_clause(core)
 
 
 def _number_test(operator: str, value: str) -> Condition:
