@@ -20,6 +20,7 @@ description:
   - A document that cannot be parsed is a finding with its line and column, not an error.
   - With O(source) the ConfigMap of the source cluster is compared too.
   - With O(jobs) it says which runs began before the last change of the ConfigMap, and which rules have no copy job.
+  - A rule whose destination states two AWS Regions, by its Region, its endpoint, an ARN or a KMS key, is a finding.
   - Values of keys that name a secret are masked.
   - Needs C(get) on the one ConfigMap.
 extends_documentation_fragment:
@@ -28,6 +29,8 @@ extends_documentation_fragment:
   - sre.backup_sync._attributes.info_module
   - sre.backup_sync._evidence
   - sre.backup_sync._source
+requirements:
+  - jsonschema >= 4.18 (Python library, only with O(schema))
 options:
   namespace:
     description: Namespace of the destination.
@@ -59,6 +62,15 @@ options:
       - A dictionary of V(one_of), V(min), V(max), V(regex), V(duration_max), V(not_empty) and V(absent) is a
         constraint.
     type: dict
+  schema:
+    description:
+      - A JSON Schema (2020-12) for the one document, or for all keys of the ConfigMap when there are several or none.
+      - Where it is broken stands in RV(evidence.problems), a hundred findings at most.
+      - Plain keys, INI and properties are always text, so there V("30") is taken for the number where the schema asks
+        for one; in YAML and JSON the types must be as written.
+      - Nothing is fetched, so a C($ref) must lead into the schema itself.
+      - Needs the Python library jsonschema 4.18 or newer.
+    type: dict
   drift_ignore:
     description: Paths that may differ between both clusters, with everything below them.
     type: list
@@ -87,6 +99,16 @@ EXAMPLES = r"""
     expected:
       replicationRules[*].rpo:
         duration_max: 4h
+    schema:
+      type: object
+      required: [replicationRules]
+      properties:
+        replicationRules:
+          type: array
+          minItems: 1
+          items:
+            type: object
+            required: [name, destination, schedule]
     source:
       context: prod-east
   register: rules

@@ -80,9 +80,15 @@ def shown(path: str | None, value: t.Any) -> t.Any:
         return value
     if is_secret(path):
         return "********"
-    text = value if isinstance(value, str) else json.dumps(plain(value), sort_keys=True)
+    text = value if isinstance(value, str) else json.dumps(_without_secrets(plain(value)), sort_keys=True)
     text = mask(text[: _SHOWN * 4])
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def _without_secrets(value: t.Any) -> t.Any:
+    if isinstance(value, dict):
+        return {name: "********" if is_secret(name) else _without_secrets(item) for name, item in value.items()}
+    return [_without_secrets(item) for item in value] if isinstance(value, list) else value
 
 
 def is_secret(path: str | None) -> bool:
@@ -103,14 +109,20 @@ class Config:
     problems: list[Problem] = field(default_factory=list)
 
 
-def read_config(data: t.Mapping[str, t.Any], *, key: str | None, form: str) -> Config:
+def read_config(data: t.Mapping[str, t.Any], *, key: str | None, form: str, binary: t.Collection[str] = ()) -> Config:
     """Parse the values of a ConfigMap. What cannot be parsed is a problem, not an error.
 
-    key: only this one. form: one of FORMATS, for the documents; short plain values stay as they are.
+    key: only this one. form: one of FORMATS, for the documents; short plain values stay as they are. binary: the keys
+    of binaryData, where certificates and archives belong; a document there is not UTF-8, and nobody reads its rules.
     Raises BadParameter for YAML without PyYAML.
     """
-    problems: list[Problem] = []
-    if key is not None and key not in data:
+    text = "stands in binaryData: it is not UTF-8 text (UTF-16, or compressed?)"
+    problems = [
+        dict(problem("unparsable", f"{name} {text}", path=name), line=None, column=None)
+        for name in sorted(binary)
+        if name == key or (key is None and name.rpartition(".")[2].lower() in _SUFFIXES)
+    ]
+    if key is not None and key not in data and key not in binary:
         problems.append(problem("missing_key", f"the ConfigMap has no key {key}", path=key))
     tree: dict[str, t.Any] = {}
     forms: dict[str, str] = {}
@@ -191,8 +203,10 @@ def _parse_yaml(text: str) -> tuple[t.Any, list[str]]:
         return plain(loader.construct_document(node)), twice  # native types: YAML makes dates
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark
-        text = " ".join(filter(None, (exc.context, exc.problem)))
-        raise Unparsable(text, mark.line + 1 if mark else None, mark.column + 1 if mark else None) from exc
+        fault = " ".join(filter(None, (exc.context, exc.problem)))
+        if mark and "\t" in "".join(text.split("\n")[mark.line : mark.line + 1])[: mark.column + 1]:
+            fault += " (there is a tab; YAML is indented with spaces only)"
+        raise Unparsable(fault, mark.line + 1 if mark else None, mark.column + 1 if mark else None) from exc
     except (yaml.YAMLError, ValueError, TypeError, OverflowError) as exc:  # impossible dates, unhashable keys
         raise Unparsable(" ".join(str(exc).split())[:300]) from exc
     finally:

@@ -27,6 +27,11 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._config_do
     problem,
     resolve,
 )
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._config_regions import (
+    Stated,
+    disagreeing,
+    stated_regions,
+)
 
 _DAY = 86400.0
 _LISTS = ("replicationrules", "rules", "copyrules", "replications", "copies", "policies", "vaults", "copyactions")
@@ -56,6 +61,8 @@ class Rule:
     rpo_s: float | None
     retention_s: float | None
     resources: list[str] = field(default_factory=list)
+    window_s: float | None = None
+    regions: list[Stated] = field(default_factory=list)
     not_replicated: bool = False
     schedule_read: bool = True
 
@@ -179,6 +186,8 @@ def _rule(entry: dict[str, t.Any], path: str, fallback: str, defaults: dict[str,
         rpo_s=_seconds(values, "rpo"),
         retention_s=_retention(values),
         resources=[mask(str(name)) for name in resources],
+        window_s=_seconds(values, "window") or _seconds(values, "copywindow"),
+        regions=stated_regions(values, destination),
         not_replicated="destination" in {fold(key) for key in entry} and values["destination"] is None,
         schedule_read=read,
     )
@@ -212,7 +221,7 @@ def _interval(schedule: str | None, values: dict[str, t.Any], now: datetime) -> 
     return as_duration, as_duration is not None or not judged
 
 
-def _seconds(values: dict[str, t.Any], name: str) -> float | None:
+def _seconds(values: t.Mapping[str, t.Any], name: str) -> float | None:
     """A duration under its name, or a number under its name with a unit (rpoMinutes, retention_days, interval_s)."""
     units = (("seconds", 1.0), ("secs", 1.0), ("s", 1.0), ("minutes", 60.0), ("mins", 60.0), ("hours", 3600.0))
     for unit, factor in (*units, ("days", _DAY), ("weeks", 7 * _DAY)):
@@ -286,6 +295,23 @@ def _check_rule(rule: Rule, rpo_s: float | None) -> t.Iterator[Problem]:
         text = f"the rule {rule.name} runs every {human(rule.interval_s)}, its RPO is {human(rpo_s)}"
         yield problem(
             "interval_exceeds_rpo", text, rule=rule.name, path=rule.path, expected=rpo_s, actual=rule.interval_s
+        )
+    for first, other in disagreeing(rule.regions):
+        text = f"the rule {rule.name} copies to {first.region} by {first.what}, but {other.what} is of {other.region}"
+        yield problem(
+            "region_mismatch", text, rule=rule.name, path=rule.path, expected=first.region, actual=other.value
+        )
+    if rule.window_s is not None and rule.interval_s is not None and rule.window_s > rule.interval_s:
+        allowed, every = human(rule.window_s), human(rule.interval_s)
+        text = f"a copy of the rule {rule.name} may take {allowed}, and the next one starts after {every}"
+        limits = {"expected": rule.interval_s, "actual": rule.window_s}
+        yield problem("window_exceeds_interval", text, rule=rule.name, path=rule.path, **limits)
+    kept_s = _seconds(rule.source, "retention")
+    if kept_s is not None and rule.interval_s is not None and kept_s < rule.interval_s:
+        text = f"the source keeps the backups of the rule {rule.name} for {human(kept_s)}"
+        text += f", less than the {human(rule.interval_s)} to the next copy"
+        yield problem(
+            "retention_too_short", text, rule=rule.name, path=rule.path, expected=rule.interval_s, actual=kept_s
         )
     least = max((value for value in (rule.interval_s, rpo_s) if value is not None), default=None)
     if rule.retention_s is not None and least is not None and rule.retention_s < least:

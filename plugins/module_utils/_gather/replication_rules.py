@@ -35,6 +35,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._config_do
     read_config,
     shown,
 )
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._config_schema import check_against, check_schema
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather.copy_lag import same_cluster_warning
 from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathered, Step, guarded
 
@@ -51,8 +52,10 @@ _WORST_FIRST = (
     "type_mismatch",
     "disabled_rule",
     "duplicate_rule",
+    "region_mismatch",
     "interval_exceeds_rpo",
     "retention_too_short",
+    "window_exceeds_interval",
     "rule_without_jobs",
     "whitespace",
     "job_without_rule",
@@ -67,6 +70,7 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     if params["format"] not in FORMATS:
         raise BadParameter(f"format: {params['format']!r} is unknown; give one of {', '.join(FORMATS)}.")
     checks.check_expectations(params.get("expected"))
+    check_schema(params.get("schema"))
     jobs = _jobs_parameter(params)
     name, namespace, most = params["configmap"], namespace_parameter(params), rows_parameter(params)
     source_namespace = (params.get("source") or {}).get("namespace") or namespace
@@ -128,9 +132,10 @@ def _jobs_parameter(params: Params) -> Params:
 
 
 def _config(found: dict[str, t.Any], params: Params) -> Config:
-    """binaryData is left alone: certificates and archives hold no rules."""
-    data = found.get("data")
-    return read_config(data if isinstance(data, dict) else {}, key=params.get("key"), form=params["format"])
+    data, binary = found.get("data"), found.get("binaryData")
+    return read_config(
+        data if isinstance(data, dict) else {}, key=params.get("key"), form=params["format"], binary=binary or ()
+    )
 
 
 def _problems(
@@ -140,6 +145,7 @@ def _problems(
         *config.problems,
         *checks.check_required(config, params.get("required_keys") or []),
         *checks.check_expected(config, params.get("expected") or {}),
+        *check_against(config, params.get("schema")),
         *checks.check_rules(rules, rpo_s=rpo_s),
         *checks.check_values(config),
     ]
@@ -204,6 +210,7 @@ STEP = Step(
         "rules_path": {"type": "str"},
         "required_keys": {"type": "list", "elements": "str", "no_log": False},
         "expected": {"type": "dict"},
+        "schema": {"type": "dict"},
         "drift_ignore": {"type": "list", "elements": "str"},
         "rpo": {"type": "str"},
         "jobs": {"type": "dict"},
