@@ -36,7 +36,7 @@ try:
 except ImportError:
     HAS_BOTOCORE = False
 
-_MOST_ATTEMPTS = 8
+_MOST_ATTEMPTS = 5
 _CONNECT_S = 5.0
 _POOL = 10
 _SESSION_NAME = "sre-backup-sync"
@@ -177,7 +177,7 @@ class Account:
     def call(self, service: str, operation: str, **arguments: t.Any) -> Json:
         """The reply to one call, by the operation's name in the API (ListCopyJobs). Raises ReadFailed.
 
-        Throttled and failed calls are tried again, up to eight times in all, more slowly each time.
+        Throttled and failed calls are tried again, up to five times in all, more slowly each time.
         """
         client = self._client(service)
         with self._lock:
@@ -255,20 +255,19 @@ class Account:
         if bool(options.get("access_key")) != bool(options.get("secret_key")):
             raise BadParameter(f"{self._option}access_key: access_key and secret_key belong together, give both.")
         session = botocore.session.Session(profile=profile)
-        session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
-        session.register_component("response_parser_factory", _parsers())
-        if options.get("access_key"):
-            session.set_credentials(options["access_key"], options["secret_key"], options.get("session_token") or None)
         try:
-            session.get_scoped_config()
+            session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
         except aws_errors.ProfileNotFound as exc:
-            known = ", ".join(session.available_profiles) or "none"
+            known = ", ".join(botocore.session.Session().available_profiles) or "none"
             raise BadParameter(
                 f"{self._option}profile: there is no profile {session.profile!r} in the AWS configuration files "
                 f"(there are: {known})."
             ) from exc
         except aws_errors.BotoCoreError as exc:
-            raise BadParameter(f"{self._option}profile: the AWS configuration file cannot be read: {exc}.") from exc
+            raise BadParameter(f"{self._option}profile: the AWS configuration files cannot be read: {_sentence(exc)}") from exc
+        session.register_component("response_parser_factory", _parsers())
+        if options.get("access_key"):
+            session.set_credentials(options["access_key"], options["secret_key"], options.get("session_token") or None)
         return session
 
     def _checked_region(self) -> str:
