@@ -23,12 +23,15 @@ _RED = {
     "unknown": frozenset({"failing", "lagging", "inconclusive"}),
 }
 
+_FORMATS = ("text", "json")
+
+# Values are looked at by _problems(), which names the role's variable too and lets the screen be printed all the same.
 _ARGUMENTS: dict[str, t.Any] = {
     "diagnosis": {"type": "dict", "required": True},
     "evidence": {"type": "dict"},
-    "path": {"type": "str", "default": ""},
-    "formats": {"type": "list", "elements": "str", "choices": ["text", "json"], "default": ["text", "json"]},
-    "fail_on": {"type": "str", "choices": list(_RED), "default": "never"},
+    "path": {"type": "raw", "default": ""},
+    "formats": {"type": "list", "elements": "str", "default": list(_FORMATS)},
+    "fail_on": {"type": "raw", "default": "never"},
 }
 
 
@@ -44,9 +47,10 @@ class ActionModule(ActionBase):
         dummy, arguments = self.validate_argument_spec(_ARGUMENTS)
         arguments = plain(arguments)
         diagnosis = arguments["diagnosis"]
-        folder, files, problem = _write(arguments)
+        problems = _problems(arguments)
+        folder, files, problem = (None, [], " ".join(problems)) if problems else _write(arguments)
         lines = report_lines(diagnosis, where=folder)
-        if "text" in arguments["formats"]:
+        if problems or "text" in arguments["formats"]:
             self._display.display("\n".join(lines))
         result.update(changed=False, folder=folder, files=files)
         verdict = problem or _red(diagnosis, arguments["fail_on"])
@@ -57,9 +61,21 @@ class ActionModule(ActionBase):
         return result
 
 
+def _problems(arguments: dict[str, t.Any]) -> list[str]:
+    """One sentence for each option that cannot be used."""
+    found = []
+    if isinstance(arguments["path"], (dict, list, bool)):
+        found.append("path (sync_report_dir): it is no text; give one folder, or leave it empty for no files.")
+    if not set(arguments["formats"]) <= set(_FORMATS):
+        found.append(f"formats (sync_report_formats): it has more than {' and '.join(_FORMATS)}; give these or one of them.")
+    if str(arguments["fail_on"]) not in _RED:
+        found.append(f"fail_on (sync_report_fail_on): it is none of its values; give one of {', '.join(_RED)}.")
+    return found
+
+
 def _write(arguments: dict[str, t.Any]) -> tuple[str | None, list[str], str | None]:
     """(folder, paths written, one sentence when they could not be)."""
-    path = arguments["path"].strip()
+    path = str(arguments["path"] or "").strip()
     if not path:
         return None, [], None
     diagnosis = arguments["diagnosis"]
@@ -75,7 +91,7 @@ def _write(arguments: dict[str, t.Any]) -> tuple[str | None, list[str], str | No
         write_files(folder, files)
     except OSError as exc:
         sentence = (
-            f"sync_report_dir: the report cannot be written to {folder} ({exc.strerror or exc}); "
+            f"path (sync_report_dir): the report cannot be written to {folder} ({exc.strerror or exc}); "
             "give a folder that this user may write to, or leave it empty for no files."
         )
         return None, [], sentence

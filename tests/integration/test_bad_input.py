@@ -35,50 +35,31 @@ def _connection(lab: harness.Lab, **changes: t.Any) -> dict[str, t.Any]:
     return {"kubeconfig": lab.info["destination"]["kubeconfig"], **changes}
 
 
+# What only a step finds out: the name of its task and its sentence together say which variable is meant.
 CASES: dict[str, tuple[t.Callable[[harness.Lab, Path], dict[str, t.Any]], str]] = {
     "missing kubeconfig": (
         lambda lab, tmp: {"cluster_sync_destination": {"kubeconfig": "/nowhere/kubeconfig"}},
-        r"kubeconfig.{0,40}/nowhere/kubeconfig",
+        r"Step 1, [^\]]* from cluster_sync_destination\].{0,80} kubeconfig: there is no file /nowhere/kubeconfig",
     ),
     "kubeconfig is a directory": (
-        lambda lab, tmp: {"cluster_sync_destination": {"kubeconfig": str(tmp)}},
-        r"kubeconfig.{0,300}cannot be read as a file",
+        lambda lab, tmp: {"cluster_sync_copy_side": "source", "cluster_sync_source": {"kubeconfig": str(tmp)}},
+        r"Step 1, [^\]]* from cluster_sync_source\].{0,80} kubeconfig: .{0,300}cannot be read as a file",
     ),
     "unknown context": (
         lambda lab, tmp: {"cluster_sync_destination": _connection(lab, context="nonsense")},
-        r"context.{0,120}nonsense",
+        r"from cluster_sync_destination\].{0,80} context: the kubeconfig has no context 'nonsense'",
     ),
     "unknown context of the source": (
         lambda lab, tmp: {"cluster_sync_source": _connection(lab, context="nonsense")},
-        r"context.{0,120}nonsense",
+        r"Step 7, .{0,160} source\.context: the kubeconfig has no context 'nonsense'",
     ),
     "no connection at all": (
         lambda lab, tmp: {"cluster_sync_destination": {}},
-        r"(cluster_sync_destination|kubeconfig)",
+        r"from cluster_sync_destination\].{0,80} kubeconfig: no connection was given",
     ),
-    "empty namespace": (lambda lab, tmp: {"cluster_sync_namespace": ""}, r"cluster_sync_namespace"),
-    "namespace with a slash": (lambda lab, tmp: {"cluster_sync_namespace": "backup/../x"}, r"namespace.{0,200}backup/"),
-    "invalid label selector": (
-        lambda lab, tmp: {"cluster_sync_label_selector": "app in (backup-sync"},
-        r"label_selector",
-    ),
-    "unknown job name": (lambda lab, tmp: {"cluster_sync_job_name": "backup-sync-nope"}, r"backup-sync-nope"),
-    "negative window": (lambda lab, tmp: {"cluster_sync_window": "-3h"}, r"window.{0,60}-3h"),
-    "absurd window": (lambda lab, tmp: {"cluster_sync_window": "900000d"}, r"window.{0,60}900000d"),
-    "RPO that is no duration": (lambda lab, tmp: {"cluster_sync_rpo": "soon"}, r"rpo.{0,60}soon"),
-    "invalid JMESPath": (
-        lambda lab, tmp: {
-            "cluster_sync_source_backups": {
-                "kind": "custom",
-                "group": "velero.io",
-                "version": "v1",
-                "plural": "backups",
-                "identity": "metadata[",
-                "point_in_time": "status.startTimestamp",
-                "completed": "status.completionTimestamp",
-            }
-        },
-        r"identity.{0,200}JMESPath",
+    "unknown job name": (
+        lambda lab, tmp: {"cluster_sync_job_name": "backup-sync-nope"},
+        r"Step 3, cluster_sync_job_name .{0,200} job_name: .{0,40}there is no job backup-sync-nope",
     ),
     "refused PromQL": (
         lambda lab, tmp: {
@@ -87,23 +68,11 @@ CASES: dict[str, tuple[t.Callable[[harness.Lab, Path], dict[str, t.Any]], str]] 
                 "success_rate_query": "sum(by job",
             }
         },
-        r"success_rate_query",
-    ),
-    "rule file with an unknown key": (
-        lambda lab, tmp: {"cluster_sync_rule_files": [_rule_file(tmp)]},
-        r"rule own.rule: unknown key 'titel'",
+        r"from cluster_sync_prometheus\].{0,80} success_rate_query: Prometheus refuses it",
     ),
     "report directory that is a file": (
         lambda lab, tmp: {"sync_report_dir": _a_file(tmp)},
-        r"sync_report_dir",
-    ),
-    "a dictionary as text": (
-        lambda lab, tmp: {"cluster_sync_destination": "context=eu-dr"},
-        r"cluster_sync_destination: it is no dictionary",
-    ),
-    "one rule file instead of a list": (
-        lambda lab, tmp: {"cluster_sync_rule_files": _rule_file(tmp)},
-        r"(cluster_sync_rule_files: it is no list|rule own.rule: unknown key)",
+        r"sync_report_dir\): the report cannot be written to",
     ),
     "kubeconfig that is a number": (
         lambda lab, tmp: {"cluster_sync_destination": {"kubeconfig": 7}},
@@ -117,8 +86,75 @@ CASES: dict[str, tuple[t.Callable[[harness.Lab, Path], dict[str, t.Any]], str]] 
         lambda lab, tmp: {"cluster_sync_destination": {"host": "127.0.0.1:6443", "api_key": "x"}},
         r"host: '127.0.0.1:6443' is no address of an API server",
     ),
-    "unknown copy side": (lambda lab, tmp: {"cluster_sync_copy_side": "left"}, r"cluster_sync_copy_side"),
 }
+
+# What is seen before anything is read; every variable of a run is told in it.
+AT_ONCE: dict[str, dict[str, tuple[t.Any, str]]] = {
+    "shapes": {
+        "backup_sync_in_process": (["x"], "it is no boolean but a list"),
+        "cluster_sync_alert": ({"name": "x"}, "it is no text but a dictionary"),
+        "cluster_sync_configmap": (["x"], "it is no text but a list"),
+        "cluster_sync_copy_side": ("left", "it cannot be 'left'; give destination or source"),
+        "cluster_sync_destination": ("context=eu-dr", "it is no dictionary but a text"),
+        "cluster_sync_expected": (["x"], "it is no dictionary but a list"),
+        "cluster_sync_fail_on": ("often", "it cannot be 'often'; give never, failing, lagging or unknown"),
+        "cluster_sync_label_selector": ({"app": "x"}, "it is no text but a dictionary"),
+        "cluster_sync_namespace": (["backup"], "it is no text but a list"),
+        "cluster_sync_on_error": ("stop", "it cannot be 'stop'; give report or fail"),
+        "cluster_sync_required_keys": ("text", "it is no list but a text"),
+        "cluster_sync_rule_files": ("own.yml", "it is no list but a text"),
+        "cluster_sync_step_options": (["x"], "it is no dictionary but a list"),
+    },
+    "values": {
+        "cluster_sync_configmap": ("a/b", "'a/b' is no name of an object"),
+        "cluster_sync_expected_window": ("900000d", "'900000d' is outside what can be asked"),
+        "cluster_sync_job_name": ("Upper", "'Upper' is no name of an object"),
+        "cluster_sync_label_selector": ("app in (backup-sync", "'app in (backup-sync' is no label selector"),
+        "cluster_sync_namespace": ("backup/../x", "'backup/../x' is no namespace"),
+        "cluster_sync_rpo": ("soon", "'soon' is no duration"),
+        "cluster_sync_rule_files": (["/nowhere.yml"], "/nowhere.yml"),
+        "cluster_sync_source": ({"contxt": "eu-west"}, "contxt: there is no such option; give context"),
+        "cluster_sync_source_backups": (
+            {"kind": "custom", "version": "v1", "plural": "b", "identity": "m[", "point_in_time": "a", "completed": "b"},
+            "identity: 'm[' is not a JMESPath expression",
+        ),
+        "cluster_sync_window": ("-3h", "'-3h' is no duration"),
+    },
+    "namespace": {"cluster_sync_namespace": ("", "it is empty; give the namespace")},
+}
+
+
+@pytest.mark.parametrize("name", sorted(AT_ONCE))
+def test_every_variable_is_told_before_anything_is_read(name: str, tmp_path: Path) -> None:
+    cases = AT_ONCE[name]
+    run = harness.play(tmp_path, {variable: value for variable, (value, dummy) in cases.items()})
+    said = _plain(run.output)
+    assert run.code != 0 and "Traceback" not in said
+    for variable, (dummy, sentence) in cases.items():
+        assert re.search(rf"{variable}[:.] ?{re.escape(sentence)}", said), f"{variable}: {said[-3000:]}"
+    assert "Step 1" not in said and "argument_spec_data" not in said
+
+
+def test_a_rule_file_with_an_unknown_key(tmp_path: Path) -> None:
+    run = harness.play(tmp_path, {"cluster_sync_namespace": "backup", "cluster_sync_rule_files": [_rule_file(tmp_path)]})
+    assert run.code != 0
+    assert re.search(r"cluster_sync_rule_files: .{0,300}rule own.rule: unknown key 'titel'", _plain(run.output))
+
+
+def test_the_screen_comes_before_what_cannot_be_reported(healthy: harness.Lab, tmp_path: Path) -> None:
+    odd = '{"sync_report_dir": ["x"], "sync_report_formats": ["pdf"], "sync_report_fail_on": "often"}'
+    run = harness.play(tmp_path, _values(healthy, tmp_path), "-e", odd)
+    said = _plain(run.output)
+    assert run.code != 0 and "Traceback" not in said and "argument_spec_data" not in said
+    assert re.search(r"STATUS +HEALTHY", said)
+    for variable in ("sync_report_dir", "sync_report_formats", "sync_report_fail_on"):
+        assert re.search(rf"\({variable}\): it (is|has) ", said), said[-3000:]
+
+
+def test_a_namespace_that_yaml_reads_as_a_number_is_text(healthy: harness.Lab, tmp_path: Path) -> None:
+    run = harness.play(tmp_path, _values(healthy, tmp_path, cluster_sync_namespace=2024, cluster_sync_name=7))
+    assert run.code == 0 and "Traceback" not in run.output
+    assert (run.diagnosis["target"]["namespace"], run.diagnosis["target"]["name"]) == ("2024", "7")
 
 
 def _rule_file(folder: Path) -> str:

@@ -9,9 +9,16 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter
+
 if t.TYPE_CHECKING:
+    from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import Account
     from ansible_collections.sre.backup_sync.plugins.module_utils._clients.kubernetes import Cluster
     from ansible_collections.sre.backup_sync.plugins.module_utils._clients.prometheus import Prometheus
+
+
+def _say_nothing(dummy: str) -> None:
+    """Where nobody looks on."""
 
 
 class Clients:
@@ -20,11 +27,13 @@ class Clients:
     cluster      the cluster of the task's own connection options
     source       the cluster of its option `source` (a dictionary of the same options)
     prometheus   the Prometheus of its options
+    aws_source, aws_destination  the account and Region of either side of an AWS target
     """
 
     def __init__(self, params: dict[str, t.Any]) -> None:
         self._params = params
         self._made: dict[str, t.Any] = {}
+        self.progress: t.Callable[[str], None] = _say_nothing  # how far a long reading is; the caller may show it
 
     @property
     def cluster(self) -> Cluster:
@@ -33,8 +42,11 @@ class Clients:
 
     @property
     def source(self) -> Cluster:
-        """Raises BadParameter, ReadFailed(not_configured)."""
-        return self._cluster("source cluster", self._params.get("source") or {})
+        """Raises BadParameter, which names an option inside `source`, ReadFailed(not_configured)."""
+        try:
+            return self._cluster("source cluster", self._params.get("source") or {})
+        except BadParameter as exc:
+            raise BadParameter(f"source.{exc}") from exc
 
     @property
     def prometheus(self) -> Prometheus:
@@ -44,6 +56,27 @@ class Clients:
 
             self._made["prometheus"] = Prometheus(self._params, lambda: self.cluster)
         return self._made["prometheus"]
+
+    @property
+    def aws_source(self) -> Account:
+        """Raises BadParameter, ReadFailed(not_configured)."""
+        from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import aws_spec
+
+        return self._account("source", {option: self._params.get(option) for option in aws_spec()})
+
+    @property
+    def aws_destination(self) -> Account:
+        """Raises BadParameter, ReadFailed(not_configured)."""
+        from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import destination_options
+
+        return self._account("destination", destination_options(self._params))
+
+    def _account(self, name: str, options: dict[str, t.Any]) -> Account:
+        if name not in self._made:
+            from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import Account
+
+            self._made[name] = Account(options, name=name)
+        return self._made[name]
 
     def _cluster(self, name: str, options: dict[str, t.Any]) -> Cluster:
         if name not in self._made:

@@ -17,11 +17,10 @@ import os
 import re
 import time
 import typing as t
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 
-from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.api import connection_spec, grant_for, path_of
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.clock import Clock
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.transport import fault
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
 
@@ -44,59 +43,6 @@ _LONGEST_WAIT_S = 5.0
 Json = t.Dict[str, t.Any]
 
 
-def connection_spec() -> dict[str, t.Any]:
-    """The connection options of kubernetes.core, and the one that bounds a read.
-
-    kubernetes.core hides kubeconfig as a whole, which masks its path in error messages, and every name in an inline
-    kubeconfig wherever it occurs in a result. Here only what is secret inside it is masked (see kubeconfig_secrets).
-    """
-    return dict(AUTH_ARG_SPEC, kubeconfig={"type": "raw", "no_log": False}, timeout={"type": "float", "default": 20.0})
-
-
-class Clock:
-    """How far the server's clock stands from ours, learned from the Date header of every reply.
-
-    Date is the server's time cut to the second, somewhere between our sending and our receiving: each reply bounds the
-    offset to [Date - received, Date + 1 s - sent], and the intersection of all of them tightens with every reply.
-    """
-
-    def __init__(self) -> None:
-        self.low = float("-inf")
-        self.high = float("inf")
-        self.samples = 0
-
-    def add(self, date: str | None, sent: float, received: float) -> None:
-        """One reply: its Date header and our clock (epoch seconds) before and after."""
-        if not date:
-            return
-        try:
-            stamp = parsedate_to_datetime(date).timestamp()
-        except (TypeError, ValueError):
-            return
-        low, high = stamp - received, stamp + 1.0 - sent
-        self.samples += 1
-        if low > self.high or high < self.low:
-            # Replicas of an API server with clocks of their own: the truth is only known to lie somewhere in both.
-            self.low, self.high = min(self.low, low), max(self.high, high)
-        else:
-            self.low, self.high = max(self.low, low), min(self.high, high)
-
-    def now(self) -> datetime:
-        """The server's time now; ours when it never said its own."""
-        return datetime.fromtimestamp(time.time() + (self.offset_s or 0.0), timezone.utc)
-
-    @property
-    def offset_s(self) -> float | None:
-        """Server minus this machine, seconds."""
-        return round((self.low + self.high) / 2, 3) if self.samples else None
-
-    def as_evidence(self) -> dict[str, t.Any] | None:
-        """offset_s (server minus this machine) and error_s (half the width of what is known)."""
-        if not self.samples:
-            return None
-        return {"offset_s": self.offset_s, "error_s": round((self.high - self.low) / 2, 3), "samples": self.samples}
-
-
 class Cluster:
     """Bounded, read-only access to one API server."""
 
@@ -115,7 +61,7 @@ class Cluster:
         self.name = name
         self.clock = Clock()
         self.requests = 0
-        self._timeout = float(options.get("timeout") or 20.0)
+        self._timeout = float(options.get("timeout") or connection_spec()["timeout"]["default"])
         if not 0 < self._timeout < float("inf"):
             raise BadParameter(f"timeout: {self._timeout:g} is no time to wait; give seconds greater than 0.")
         if isinstance(options.get("api_key"), str):  # what comes out of a file or of base64 often ends with a newline
@@ -125,7 +71,7 @@ class Cluster:
         try:
             api = ApiClient(configuration)
         except (ValueError, http_errors.HTTPError) as exc:  # a proxy without a scheme, say
-            raise BadParameter(f"proxy or host: no connection can be made with it ({name}): {exc}") from exc
+            raise BadParameter(f"host or proxy: no connection can be made with it ({name}): {exc}") from exc
         for header, value in core_client._create_headers(**options).items():  # pylint: disable=protected-access
             core_client._set_header(api, header, value)  # pylint: disable=protected-access
         self._client = DynamicClient(api, discoverer=_no_discovery)
@@ -199,7 +145,7 @@ class Cluster:
     def namespace_exists(self, namespace: str) -> bool | None:
         """A list in a missing namespace is 200 and empty; only the namespace object tells. None: not permitted."""
         try:
-            self.get(f"/api/v1/namespaces/{namespace}")
+            self.get(path_of("", "v1", "namespaces", name=namespace))
         except ReadFailed as failure:
             return False if failure.outcome == "not_found" else None
         return True
@@ -274,47 +220,6 @@ class Cluster:
 
 
 # ---------------------------------------------------------------------------------------------------- pure pieces
-
-
-def path_of(group: str, version: str, resource: str, namespace: str | None = None, name: str | None = None) -> str:
-    """The URL path of a collection or object; refuses names that would change the path.
-
-    The API server decodes %2F in a name into a path separator, so a slash must be refused here.
-    """
-    for given in (namespace, name, resource):
-        if given is not None and not _PATH_SEGMENT.fullmatch(given):
-            raise BadParameter(f"{given!r} cannot be part of an API path; use the plain name of the object.")
-    root = f"/apis/{group}/{version}" if group else f"/api/{version}"
-    parts = [root]
-    if namespace:
-        parts.append(f"namespaces/{namespace}")
-    parts.append(resource)
-    if name:
-        parts.append(name)
-    return "/".join(parts)
-
-
-_PATH_SEGMENT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._:-]{0,251}[A-Za-z0-9])?")
-_API_PATH = re.compile(
-    r"^/(?:api|apis/(?P<group>[^/]+))/(?P<version>[^/]+)(?:/namespaces/(?P<namespace>[^/]+))?"
-    r"/(?P<resource>[^/]+)(?:/(?P<name>[^/]+)(?:/(?P<sub>[^/?]+))?)?"
-)
-
-
-def grant_for(path: str) -> dict[str, t.Any] | None:
-    """The RBAC rule that allows reading this path, with the namespace it is needed in (null: a ClusterRole)."""
-    match = _API_PATH.match(path)
-    if not match:
-        return None
-    resource, sub, name = match["resource"], match["sub"], match["name"]
-    rule: dict[str, t.Any] = {
-        "apiGroups": [match["group"] or ""],
-        "resources": [f"{resource}/{sub}" if sub else resource],
-        "verbs": ["get"] if name else ["get", "list"],
-    }
-    if name and (sub == "proxy" or resource == "configmaps"):
-        rule["resourceNames"] = [name]
-    return {"kind": "Role" if match["namespace"] else "ClusterRole", "namespace": match["namespace"], "rule": rule}
 
 
 def _no_discovery(*dummy: t.Any, **dummies: t.Any) -> None:
@@ -421,9 +326,9 @@ def _transport_failure(name: str, path: str, exc: BaseException) -> ReadFailed:
         return ReadFailed(
             "timeout",
             f"{name}: no answer in time from the API server for {path}: {found.text}",
-            hint="Check the route from here to the API server, or raise timeout.",
+            hint="Check the route from here to the API server, or raise timeout in its connection options.",
         )
     hint = "Check the address, DNS and the route from here to the API server."
     if found.untrusted:
-        hint = "The server's certificate is not trusted here: give ca_cert, or check the address."
+        hint = "The server's certificate is not trusted here: give ca_cert in its connection options, or check the address."
     return ReadFailed("unreachable", f"{name}: the API server cannot be reached: {found.text}", hint=hint)

@@ -11,10 +11,11 @@ import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from ansible_collections.sre.backup_sync.plugins.module_utils._clients.kubernetes import connection_spec, path_of
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.api import connection_spec, path_of
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed, clip
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import look_for_namespace
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._resources import DEFAULT_LABEL, resource_of
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._selectors import selector_parameter
 from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.points import (
     USABLE,
     Point,
@@ -120,6 +121,7 @@ def mapping_of(params: t.Mapping[str, t.Any], option: str) -> Mapping:
     keys = tuple(params.get("match_keys") or DEFAULT_MATCH_KEYS)
     kind = given.get("kind") or "volumesnapshot"
     selector = given.get("label_selector")
+    selector_parameter({f"{option}.label_selector": selector}, f"{option}.label_selector")
     if kind not in KINDS:
         raise BadParameter(f"{option}.kind: {kind!r} is unknown; give one of {', '.join(KINDS)}.")
     if kind == "custom":
@@ -143,7 +145,10 @@ def _custom_mapping(given: dict[str, t.Any], option: str, label: str | None, key
         raise BadParameter(f"{option}: kind custom needs the Python library jmespath; pip install jmespath.")
     texts = dict(_DEFAULT_FIELDS, **{name: given[name] for name in _FIELDS if given.get(name)})
     reads = {name: _expression(f"{option}.{name}", text) for name, text in texts.items()}
-    path_of(given.get("group", ""), given["version"], given["plural"])  # refuses odd names before any request
+    try:  # refuses odd names before any request
+        path_of(given.get("group", ""), given["version"], given["plural"])
+    except BadParameter as exc:
+        raise BadParameter(f"{option}.plural: {exc}") from exc
     return Mapping(
         "custom",
         given.get("group", ""),
@@ -159,7 +164,8 @@ def _expression(option: str, text: str) -> t.Callable[[Json], t.Any]:
     try:
         compiled = jmespath.compile(text)
     except JMESPathError as exc:
-        raise BadParameter(f"{option}: {text!r} is not a JMESPath expression: {' '.join(str(exc).split())}") from exc
+        said = str(exc).split("\n", maxsplit=1)[0].rpartition("expression: ")[2].rstrip(" :.")  # the rest points at a column
+        raise BadParameter(f"{option}: {text[:200]!r} is not a JMESPath expression ({said}); correct it.") from exc
 
     def read(obj: Json) -> t.Any:
         try:
@@ -220,7 +226,8 @@ def read_points(cluster: t.Any, mapping: Mapping, namespace: str, *, since: floa
                 "api_missing",
                 f"{cluster.name}: {served} is not installed or not served.",
                 code=failure.code,
-                hint="Install its custom resource definitions, or say in the parameters where the backups are listed.",
+                hint="Install its custom resource definitions, or say in source_backups and recovery_points "
+                "what holds the backups.",
             ) from failure
         raise
     if not reading.seen:

@@ -11,25 +11,41 @@ import heapq
 import re
 import typing as t
 
-from ansible_collections.sre.backup_sync.plugins.module_utils._clients.kubernetes import grant_for, path_of
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.api import grant_for, path_of
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import DEFAULT_ROWS, BadParameter, ReadFailed
 
 # -------------------------------------------------------------------------------------------------- parameters
 
 
-def namespace_parameter(params: dict[str, t.Any]) -> str:
-    """The namespace. Raises BadParameter when it is empty or no name."""
-    namespace = str(params.get("namespace") or "").strip()
+def namespace_parameter(params: dict[str, t.Any], name: str = "namespace") -> str:
+    """The namespace, a DNS label. Raises BadParameter when it is empty or no name."""
+    given = params.get(name)
+    namespace = "" if given is None else str(given).strip()
     if not namespace:
-        raise BadParameter("namespace: it is empty; give the namespace in which the copy jobs run.")
-    if not _DNS_LABEL.fullmatch(namespace):
+        raise BadParameter(f"{name}: it is empty; give the namespace in which the copy jobs run.")
+    if len(namespace) > 63 or not _DNS_LABEL.fullmatch(namespace):
         raise BadParameter(
-            f"namespace: {namespace[:80]!r} is no namespace; it has small letters, digits and '-', at most 63."
+            f"{name}: {namespace[:80]!r} is no namespace; it has small letters, digits and '-', "
+            "begins and ends with a letter or digit, and has at most 63 characters."
         )
     return namespace
 
 
-_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+def object_name_parameter(params: dict[str, t.Any], name: str) -> str | None:
+    """The name of a Job or a ConfigMap, a DNS subdomain; None when it was not given. Raises BadParameter."""
+    given = params.get(name)
+    found = "" if given is None else str(given).strip()
+    if not found:
+        return None
+    if len(found) > 253 or not all(_DNS_LABEL.fullmatch(part) for part in found.split(".")):
+        raise BadParameter(
+            f"{name}: {found[:80]!r} is no name of an object; it has small letters, digits, '-' and '.', "
+            "begins and ends with a letter or digit, and has at most 253 characters."
+        )
+    return found
+
+
+_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 def rows_parameter(params: dict[str, t.Any]) -> int:

@@ -123,7 +123,7 @@ def no_source() -> ReadFailed:
     return ReadFailed(
         "not_configured",
         "No source cluster was given, so there is nothing to compare the copies with.",
-        hint="Give the connection options of the source cluster in the parameter source.",
+        hint="Give the connection options of the source cluster in the option source.",
     )
 
 
@@ -131,7 +131,8 @@ def same_cluster_warning() -> str:
     """What a user who gave one cluster twice needs to know."""
     return (
         "source and destination are the same namespace of the same API server: what is compared is a backup with "
-        "itself; give the connection options of the other cluster in the parameter source."
+        "itself; give the connection options of the other cluster in the option source "
+        "(cluster_sync_source of the role cluster_sync)."
     )
 
 

@@ -26,6 +26,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common im
     feed_parameter,
     look_for_namespace,
     namespace_parameter,
+    object_name_parameter,
     rows_parameter,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._copyjobs import (
@@ -135,9 +136,7 @@ def gather(params: Params, clients: t.Any) -> Gathered:
 def _asked(params: Params) -> tuple[_Asked, dict[str, t.Any]]:
     namespace = namespace_parameter(params)
     selector = selector_parameter(params)
-    job_name = str(params.get("job_name") or "").strip() or None
-    if job_name:
-        path_of("batch", "v1", "jobs", namespace, job_name)  # refuses what is no name, before any request
+    job_name = object_name_parameter(params, "job_name")
     rows = feed_parameter(params, "jobs", "jobs") or []
     listed = feed_parameter(params, "jobs_feed", "jobs") or rows
     chosen, how = choose(rows or listed)

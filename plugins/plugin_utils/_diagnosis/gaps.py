@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
@@ -46,6 +47,14 @@ _CLOSE = {
     "error": "Read the server's message, then run it again.",
 }
 
+# A hint names the options of its module; whoever reads the report has given them as variables of the role. Of the
+# options inside one variable only the first of a hint is written out (count 1, where 0 is all).
+_VARIABLES = (
+    (re.compile(r"\b(?:prometheus|success_rate|duration)_\w+"), r"cluster_sync_prometheus.\g<0>", 1),
+    (re.compile(r"\bthe option source\b"), "cluster_sync_source", 0),
+    (re.compile(r"\b(?:job_name|source_backups|recovery_points)\b"), r"cluster_sync_\g<0>", 0),
+)
+
 # The observation that decides between two explanations, by the cause that it would prove.
 _SETTLE = {
     "network_dns": "Resolve the endpoint's name from a pod in the mover's namespace.",
@@ -84,9 +93,16 @@ def _gap(name: str, state: str, effect: str, error: t.Any) -> dict[str, t.Any]:
         "outcome": state,
         "effect": effect,
         "message": text(error, "message"),
-        "close": _grant_sentence(grant) or text(error, "hint") or _CLOSE.get(state),
+        "close": _grant_sentence(grant) or _with_variables(text(error, "hint")) or _CLOSE.get(state),
         "grant": grant,
     }
+
+
+def _with_variables(hint: str | None) -> str | None:
+    """The hint in the role's words."""
+    for pattern, variable, count in _VARIABLES:
+        hint = pattern.sub(variable, hint, count=count) if hint else hint
+    return hint
 
 
 def _grant_sentence(grant: dict[str, t.Any] | None) -> str | None:

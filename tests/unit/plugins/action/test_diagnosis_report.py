@@ -65,7 +65,7 @@ def test_an_unwritable_folder_fails_after_the_screen(report, tmp_path):
     (tmp_path / "file").write_text("")
     result, shown = report(path=str(tmp_path / "file"))
     assert "STATUS      FAILING" in shown
-    assert result["failed"] and result["msg"].startswith("sync_report_dir: the report cannot be written to ")
+    assert result["failed"] and result["msg"].startswith("path (sync_report_dir): the report cannot be written to ")
     assert "lines" not in result
 
 
@@ -84,3 +84,17 @@ def test_what_turns_red(report, tmp_path, fail_on, red_statuses):
         assert bool(result.get("failed")) is (status in red_statuses)
         assert status.upper() in shown
         assert (tmp_path / "prod" / "diagnosis.json").is_file()
+
+
+def test_options_that_cannot_be_used_are_named_after_the_screen(report):
+    result, shown = report(path=["reports"], formats=["pdf"], fail_on="often")
+    assert "STATUS      FAILING" in shown
+    assert result["failed"] and (result["folder"], result["files"]) == (None, [])
+    for variable in ("path (sync_report_dir): ", "formats (sync_report_formats): ", "fail_on (sync_report_fail_on): "):
+        assert variable in result["msg"]
+
+
+@pytest.mark.parametrize("path", [None, "", "  "])
+def test_an_empty_folder_is_none(report, path):
+    result, dummy = report(path=path)
+    assert result["files"] == [] and not result.get("failed")

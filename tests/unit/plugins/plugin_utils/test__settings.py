@@ -4,10 +4,23 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+import yaml
+from ansible_collections.sre.backup_sync.plugins.plugin_utils import _settings
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._settings import cluster_settings
 
 GOOD = {"cluster_sync_namespace": "backup", "cluster_sync_rpo": "24h", "cluster_sync_window": "1d"}
+CUSTOM = {
+    "kind": "custom",
+    "group": "velero.io",
+    "version": "v1",
+    "plural": "backups",
+    "point_in_time": "status.startTimestamp",
+    "completed": "status.completionTimestamp",
+}
 
 
 def test_durations_become_seconds():
@@ -45,12 +58,91 @@ def test_every_bad_variable_is_told_at_once():
 @pytest.mark.parametrize(
     "changes, sentence",
     [
-        ({"cluster_sync_source": "context=eu-west"}, "cluster_sync_source: it is no dictionary; write it as JSON"),
-        ({"cluster_sync_rule_files": "/etc/rules.yml"}, "cluster_sync_rule_files: it is no list"),
-        ({"cluster_sync_name": {"a": 1}}, "cluster_sync_name: it is no text"),
+        ({"cluster_sync_source": "context=eu-west"}, "cluster_sync_source: it is no dictionary but a text; write it as JSON"),
+        ({"cluster_sync_rule_files": "/etc/rules.yml"}, "cluster_sync_rule_files: it is no list but a text"),
+        ({"cluster_sync_required_keys": "text"}, "cluster_sync_required_keys: it is no list but a text"),
+        ({"cluster_sync_required_keys": ["a", {"b": 1}]}, "cluster_sync_required_keys[1]: it is no text but a dictionary"),
+        ({"cluster_sync_name": {"a": 1}}, "cluster_sync_name: it is no text but a dictionary"),
         ({"cluster_sync_name": "prod", "names_of_others": ["prod"]}, "two pairs of this run are called 'prod'"),
+        ({"cluster_sync_alert": ["a"]}, "cluster_sync_alert: it is no text but a list"),
+        ({"cluster_sync_alert": True}, "cluster_sync_alert: it is no text but a boolean; give one text, in quotes"),
+        ({"cluster_sync_label_selector": {"app": "x"}}, "cluster_sync_label_selector: it is no text but a dictionary"),
+        ({"cluster_sync_namespace": ["backup"]}, "cluster_sync_namespace: it is no text but a list"),
+        ({"cluster_sync_configmap": ["a"]}, "cluster_sync_configmap: it is no text but a list"),
+        ({"cluster_sync_step_options": ["a"]}, "cluster_sync_step_options: it is no dictionary but a list"),
+        ({"cluster_sync_step_options": {"log": {}}}, "cluster_sync_step_options.log: there is no such option; give logs."),
+        ({"cluster_sync_expected": ["a"]}, "cluster_sync_expected: it is no dictionary but a list"),
+        ({"backup_sync_in_process": ["a"]}, "backup_sync_in_process: it is no boolean but a list; give true or false."),
+        ({"cluster_sync_source": {"contxt": "a"}}, "cluster_sync_source.contxt: there is no such option; give context."),
+        ({"cluster_sync_source": {"api_key": ["s3cr3t"]}}, "cluster_sync_source.api_key: it is no text but a list"),
+        ({"cluster_sync_destination": {"timeout": "long"}}, "cluster_sync_destination.timeout: it is no number but a text"),
+        ({"cluster_sync_copy_side": "left"}, "cluster_sync_copy_side: it cannot be 'left'; give destination or source."),
+        ({"cluster_sync_on_error": "stop"}, "cluster_sync_on_error: it cannot be 'stop'; give report or fail."),
+        ({"cluster_sync_fail_on": "x"}, "cluster_sync_fail_on: it cannot be 'x'; give never, failing, lagging or unknown."),
+        ({"cluster_sync_namespace": "Backup"}, "cluster_sync_namespace: 'Backup' is no namespace; it has small letters"),
+        ({"cluster_sync_namespace": "a.b"}, "cluster_sync_namespace: 'a.b' is no namespace"),
+        ({"cluster_sync_source_namespace": "-a"}, "cluster_sync_source_namespace: '-a' is no namespace"),
+        ({"cluster_sync_configmap": "a/b"}, "cluster_sync_configmap: 'a/b' is no name of an object"),
+        ({"cluster_sync_job_name": "x..y"}, "cluster_sync_job_name: 'x..y' is no name of an object"),
+        ({"cluster_sync_job_name": "x" * 254}, "and has at most 253 characters."),
+        ({"cluster_sync_label_selector": "app in (a"}, "cluster_sync_label_selector: 'app in (a' is no label selector"),
+        ({"cluster_sync_expected": {"a": {"min": "x"}}}, "cluster_sync_expected: a: min 'x' is no number"),
+        ({"cluster_sync_window": "5m"}, "cluster_sync_window: '5m' is outside what can be asked; give a duration from 10 min"),
+        ({"cluster_sync_source_backups": {"kind": "tape"}}, "cluster_sync_source_backups.kind: it cannot be 'tape'; give"),
+        ({"cluster_sync_source_backups": {"kin": "job"}}, "cluster_sync_source_backups.kin: there is no such option; give kind."),
+        (
+            {"cluster_sync_recovery_points": {"label_selector": "a in (b"}},
+            "cluster_sync_recovery_points.label_selector: 'a in (b' is no label selector",
+        ),
+        (
+            {"cluster_sync_recovery_points": dict(CUSTOM, identity="metadata[")},
+            "cluster_sync_recovery_points.identity: 'metadata[' is not a JMESPath expression",
+        ),
+        (
+            {"cluster_sync_source_backups": dict(CUSTOM, plural="a/b")},
+            "cluster_sync_source_backups.plural: 'a/b' cannot be part of an API path",
+        ),
     ],
 )
-def test_what_has_the_wrong_shape_is_named_before_anything_is_read(changes, sentence):
+def test_what_cannot_be_used_is_named_before_anything_is_read(changes, sentence):
     problems = cluster_settings({"cluster_sync_namespace": "backup", **changes})["problems"]
-    assert len(problems) == 1 and sentence in problems[0]
+    assert len(problems) == 1 and sentence in problems[0], problems
+    assert "s3cr3t" not in problems[0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"cluster_sync_namespace": 2024},
+        {"cluster_sync_rpo": 3600},
+        {"cluster_sync_alert": 7},
+        {"cluster_sync_source": None, "cluster_sync_prometheus": "", "cluster_sync_required_keys": None},
+        {"cluster_sync_source": {"context": "a", "validate_certs": "no", "timeout": "2.5", "kubeconfig": {"a": "b"}}},
+        {"cluster_sync_configmap": "backup.vault-config", "cluster_sync_label_selector": "tier in (a,b),!old"},
+        {"cluster_sync_source_backups": CUSTOM, "cluster_sync_expected": {"a": {"min": 1}}},
+        {"cluster_sync_step_options": {"logs": {"max_rows": 1}}, "backup_sync_in_process": "false"},
+        {"cluster_sync_name": "backup", "cluster_sync_source_namespace": "backup"},
+    ],
+)
+def test_what_can_be_used_is_not_refused(changes):
+    assert cluster_settings({**GOOD, **changes})["problems"] == []
+
+
+def test_what_defaults_to_the_namespace_is_not_told_again():
+    same = ["a"]
+    variables = {
+        "cluster_sync_namespace": same,
+        "cluster_sync_source_namespace": same,
+        "cluster_sync_name": same,
+    }
+    assert len(cluster_settings(variables)["problems"]) == 1
+
+
+def test_every_variable_of_the_role_is_looked_at():
+    """The role hands over each option of its argument spec, and each has a default."""
+    role = Path(_settings.__file__).parents[2] / "roles" / "cluster_sync"
+    options = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    handed = set(re.findall(r"'(\w+)': ", yaml.safe_load((role / "vars" / "main.yml").read_text())["__cluster_sync_checked"]))
+    assert set(options) == handed - {"names_of_others"}
+    defaults = yaml.safe_load((role / "defaults" / "main.yml").read_text())
+    assert set(options) - {"backup_sync_in_process"} == set(defaults)
