@@ -38,7 +38,7 @@ Evidence = t.Dict[str, t.Any]
 
 
 class ReadFailed(Exception):
-    """A source did not give what was asked; carries what the evidence will say about it."""
+    """A source did not give what was asked; carries what the evidence will say about it. outcome: one of OUTCOMES."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class ReadFailed(Exception):
         grant: dict[str, t.Any] | None = None,
     ) -> None:
         super().__init__(message)
-        self.outcome = outcome
+        self.outcome = _known(outcome)
         self.message = message
         self.code = code
         self.hint = hint
@@ -59,6 +59,13 @@ class ReadFailed(Exception):
     def as_error(self) -> dict[str, t.Any]:
         """The `error` member of an evidence object."""
         return {"code": self.code, "message": mask(self.message), "hint": self.hint, "grant": self.grant}
+
+
+def _known(outcome: str) -> str:
+    """The outcome. Raises ValueError for a word that the diagnosis would take for "not read" and explain as nothing."""
+    if outcome not in OUTCOMES:
+        raise ValueError(f"{outcome!r} is no outcome; the outcomes are {', '.join(OUTCOMES)}")
+    return outcome
 
 
 class BadParameter(Exception):
@@ -81,10 +88,11 @@ def evidence(
     """Build one evidence object.
 
     rows maps the name of a list to (telling rows already bounded and sorted worst first, how many there were in all).
+    Raises ValueError for an outcome that is none of OUTCOMES.
     """
     result: Evidence = {
         "step": step,
-        "outcome": outcome,
+        "outcome": _known(outcome),
         "query": query,
         "covered": covered,
         "observed_at": observed_at,

@@ -55,13 +55,13 @@ PLACEHOLDERS = (
 
 MIN_LITERAL = 2  # characters; a single one stands in nearly every line and filters nothing
 
-_FLAGS = {"wrapper", "symptom", "benign", "needs_confirmation", "text_decides"}
+_FLAGS = {"wrapper", "symptom", "benign", "text_decides"}
 _VERDICT_KEYS = {"id", "cause", "fix", "source", "weight", "symptom", "benign", "alternatives"}
 _REASON_KEYS = _VERDICT_KEYS | {"reasons", "text_decides"}
 # For each list of the catalogue: the keys an entry may have, and those it must have.
 _SCHEMA: dict[str, tuple[set[str], set[str]]] = {
     "log_patterns": (
-        _VERDICT_KEYS | {"pattern", "sample", "wrapper", "needs_confirmation", "beats", "unless"},
+        _VERDICT_KEYS | {"pattern", "sample", "wrapper", "confirm_by", "beats", "unless"},
         {"id", "pattern", "fix"},
     ),
     "benign_patterns": ({"id", "pattern", "scope", "source", "sample"}, {"id", "pattern", "scope"}),
@@ -116,7 +116,7 @@ class Signature:
     wrapper: bool = False
     symptom: bool = False
     benign: bool = False
-    needs_confirmation: bool = False
+    confirm_by: str | None = None
     text_decides: bool = False
     beats: tuple[str, ...] = ()
     alternatives: tuple[str, ...] = ()
@@ -281,6 +281,8 @@ def _check_entry(file: str, list_name: str, entry: t.Any, number: int) -> None:
     for key in sorted(_FLAGS & set(entry)):
         if not isinstance(entry[key], bool):
             raise CatalogueError(file, name, key, "must be true or false")
+    if not isinstance(entry.get("confirm_by", "x"), str) or not entry.get("confirm_by", "x").strip():
+        raise CatalogueError(file, name, "confirm_by", "must be a text: what would confirm the cause")
     weight = entry.get("weight", 1.0)
     if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight <= 1:
         raise CatalogueError(file, name, "weight", "must be a number from 0 to 1")

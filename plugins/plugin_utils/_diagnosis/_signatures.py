@@ -66,7 +66,7 @@ class Verdict:
     fix           what to do about it
     alternatives  ids of other causes the same message can have
     matched_text  the words that were recognised
-    needs_confirmation  True if a second, independent sign has to agree
+    confirm_by    what would confirm the cause, where the words alone are not to be believed; else None
     """
 
     cause: str | None = None
@@ -76,7 +76,7 @@ class Verdict:
     fix: str | None = None
     alternatives: tuple[str, ...] = ()
     matched_text: str | None = None
-    needs_confirmation: bool = False
+    confirm_by: str | None = None
 
     def as_dict(self) -> dict[str, t.Any]:
         """The verdict in plain JSON types."""
@@ -237,7 +237,7 @@ class Classifier:
             fix=entry.fix,
             alternatives=tuple(alternatives),
             matched_text=words,
-            needs_confirmation=entry.needs_confirmation,
+            confirm_by=entry.confirm_by,
         )
 
     def _is_symptom(self, entry: Signature) -> bool:

@@ -40,6 +40,7 @@ class Atom:
     resource: str | None
     fix: str | None
     alternatives: tuple[str, ...] = ()
+    confirm_by: str | None = None  # what would confirm the cause, when the words alone are not to be believed
 
 
 class _Collector:
@@ -85,6 +86,7 @@ class _Collector:
                 resource=text(row, "resource") or self._resource_of_job.get(job or ""),
                 fix=verdict.fix,
                 alternatives=tuple(str(other) for other in verdict.alternatives),
+                confirm_by=verdict.confirm_by,
             )
         )
 

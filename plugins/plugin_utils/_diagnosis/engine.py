@@ -86,7 +86,7 @@ def diagnose(bundle: t.Any, *, rule_files: t.Sequence[str] = ()) -> dict[str, t.
         "alert": verdict.alert_verdict(bundle.get("alert"), status),
         "root_cause": _describe(root, evidence, facts) if root else None,
         "runner_up": _describe(runner_up, evidence, facts) if runner_up else None,
-        "settle_by": gaps_of.settle_by(root, runner_up, gaps, facts) if status != "healthy" else None,
+        "settle_by": _settle_by(root, runner_up, gaps, facts) if status != "healthy" else None,
         "scope": facts["scope"],
         "pattern": facts["pattern"],
         "dr_readiness": facts["readiness"],
@@ -95,6 +95,16 @@ def diagnose(bundle: t.Any, *, rule_files: t.Sequence[str] = ()) -> dict[str, t.
         "gaps": gaps,
         "next_steps": steps,
     }
+
+
+def _settle_by(
+    root: verdict.Candidate | None,
+    runner_up: verdict.Candidate | None,
+    gaps: list[dict[str, t.Any]],
+    facts: dict[str, t.Any],
+) -> str | None:
+    """The one observation that would decide: what a root cause needs that its own words cannot give comes first."""
+    return root.confirm_by if root and root.confirm_by else gaps_of.settle_by(root, runner_up, gaps, facts)
 
 
 def _merged(shipped: tuple[Rule, ...], rule_files: t.Sequence[str], causes: t.Mapping[str, t.Any]) -> list[Rule]:

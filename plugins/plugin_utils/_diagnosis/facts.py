@@ -208,7 +208,10 @@ def cause_table(
             continue
         entry = table.setdefault(
             atom.cause,
-            {"weight": 0.0, "count": 0, "resources": [], "jobs": [], "recorders": [], "steps": [], "signatures": []},
+            {
+                **{"weight": 0.0, "count": 0, "sure": False, "confirm_by": None},
+                **{name: [] for name in ("resources", "jobs", "recorders", "steps", "signatures")},
+            },
         )
         weight = atom.weight if atom.resource else atom.weight / 2
         now = (telling or {}).get(atom.resource or "")
@@ -216,6 +219,8 @@ def cause_table(
         if past:
             weight = min(weight, _PAST_WEIGHT)
         entry["count"] += 1
+        entry["sure"] = entry["sure"] or (atom.confirm_by is None and weight > _PAST_WEIGHT)
+        entry["confirm_by"] = entry["confirm_by"] or atom.confirm_by
         if (weight, atom.at or "") > (entry["weight"], (entry.get("best") or {}).get("at") or ""):
             entry["weight"] = weight
             entry["best"] = {"step": atom.step, "path": atom.path, "value": atom.text, "at": atom.at}

@@ -33,6 +33,7 @@ class Candidate:
     evidence: list[dict[str, t.Any]] = field(default_factory=list)
     fix: str | None = None
     alternatives: list[str] = field(default_factory=list)
+    confirm_by: str | None = None  # what would confirm it, while nothing but words that need it speak for it
     explanation: str | None = None
     next_steps: list[t.Mapping[str, str]] = field(default_factory=list)
     score: float = 0.0
@@ -65,6 +66,7 @@ def candidates(
             evidence=[entry["best"]] if entry.get("best") else [],
             fix=entry.get("fix"),
             alternatives=list(entry.get("alternatives") or []),
+            confirm_by=None if entry["sure"] else entry["confirm_by"],
         )
     for result in results:
         cause = causes.get(result.rule.cause or "")
@@ -92,10 +94,11 @@ def _confidence(candidate: Candidate, evidence: t.Any) -> str:
     """Message and independent evidence agree: confirmed. Message only: likely. Configuration only: possible.
 
     Configuration counts with what was observed of it: one observation (its own resources are late or behind, or what a
-    rule's `confirm` names) makes it likely, two confirm it. A message of weight below 0.7 is no better than configuration alone. Where a step that
-    could contradict was not readable, nothing is confirmed.
+    rule's `confirm` names) makes it likely, two confirm it. A message of weight below 0.7, or one that needs confirming
+    itself, is no better than configuration alone. Where a step that could contradict was not readable, nothing is
+    confirmed.
     """
-    if candidate.weight >= 0.7:
+    if candidate.weight >= 0.7 and not candidate.confirm_by:
         independent = candidate.confirms + max(0, len(candidate.recorders) - 1)
         level = 2 if independent else 1
     elif candidate.weight > 0:

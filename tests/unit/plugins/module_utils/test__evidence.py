@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 
 import pytest
 from ansible_collections.sre.backup_sync.plugins.module_utils import _evidence as tools
@@ -106,3 +108,18 @@ def test_secrets_of_an_inline_kubeconfig_and_nothing_else():
         ],
     }
     assert kubeconfig_secrets(kubeconfig) == {"T1", "K1", "T2", "V1"}
+
+
+def test_an_unknown_outcome_is_refused_where_it_is_made():
+    with pytest.raises(ValueError, match="'denied' is no outcome"):
+        tools.ReadFailed("denied", "no")
+    with pytest.raises(ValueError, match="'nothing' is no outcome"):
+        tools.evidence("jobs", outcome="nothing", query={})
+    assert tools.failed("jobs", {}, tools.ReadFailed("throttled", "slow down"))["outcome"] == "throttled"
+
+
+def test_the_outcomes_are_those_of_the_guide_and_each_is_either_an_answer_or_none():
+    guide = (Path(__file__).parents[4] / "docs" / "evidence.md").read_text(encoding="utf-8")
+    (row,) = [line for line in guide.splitlines() if line.startswith("| `outcome` |")]
+    assert re.findall(r"`(\w+)`", row)[1:] == list(tools.OUTCOMES)
+    assert set(tools.OUTCOMES) - tools.UNANSWERED == {"ok", "empty", "not_configured", "not_applicable"}

@@ -133,6 +133,8 @@ VALID = {"id": "U1", "pattern": "boom", "fix": "x", "cause": "quota"}
         ({"log_patterns": [{**VALID, "pattern": []}]}, "entry U1: pattern: must be a regular expression"),
         ({"log_patterns": [{**VALID, "weight": 3}]}, "entry U1: weight: must be a number from 0 to 1"),
         ({"log_patterns": [{**VALID, "symptom": "yes"}]}, "entry U1: symptom: must be true or false"),
+        ({"log_patterns": [{**VALID, "confirm_by": True}]}, "entry U1: confirm_by: must be a text"),
+        ({"log_patterns": [{**VALID, "confirm_by": " "}]}, "entry U1: confirm_by: must be a text"),
         ({"log_patterns": [{**VALID, "beats": "I1"}]}, "entry U1: beats: must be a list"),
         ({"log_patterns": [{**VALID, "beats": ["Nope"]}]}, "entry U1: beats: there is no entry 'Nope'"),
         ({"final_patterns": [{"id": "S2", "pattern": "x y"}]}, "entry S2: id: used in"),

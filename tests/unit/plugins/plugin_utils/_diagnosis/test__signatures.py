@@ -223,7 +223,8 @@ def test_kind_and_weight(classifier: Classifier, text: str, where: str, kind: st
 
 
 def test_split_brain_needs_confirmation(classifier: Classifier) -> None:
-    assert classifier.classify("image in split-brain").needs_confirmation
+    assert "both clusters" in (classifier.classify("image in split-brain").confirm_by or "")
+    assert classifier.classify("checksum mismatch").confirm_by is None
 
 
 # --- reasons and exit codes -------------------------------------------------------------------------------------------

@@ -86,6 +86,37 @@ def test_what_could_not_be_read_keeps_a_cause_from_being_confirmed(blind):
     assert blind in {gap["step"] for gap in diagnosis["gaps"]}
 
 
+def two_recorders(line, words):
+    """The mover says one thing, a condition of its pod another."""
+    bundle = failing_bundle(line)
+    bundle["evidence"]["job_detail"] = answered(
+        pods=[{"pod": f"{name}-1-x", "job": f"{name}-1", "resource": name, "message": words} for name in NAMES]
+    )
+    return bundle
+
+
+def test_words_that_need_confirming_do_not_confirm_one_another():
+    split = "image replicapool/csi-vol-1 is in split-brain"
+    diagnosis = engine.diagnose(two_recorders(split, split))
+    assert (diagnosis["root_cause"]["cause"], diagnosis["root_cause"]["confidence"]) == ("data_corruption", "possible")
+    assert len(diagnosis["root_cause"]["recorders"]) == 2
+    assert "mirrored image on both clusters" in diagnosis["settle_by"]
+
+
+def test_a_second_sign_of_another_kind_confirms_them():
+    mismatch = "corrupted: checksum mismatch"
+    diagnosis = engine.diagnose(two_recorders("image replicapool/csi-vol-1 is in split-brain", mismatch))
+    assert (diagnosis["root_cause"]["cause"], diagnosis["root_cause"]["confidence"]) == ("data_corruption", "confirmed")
+    assert diagnosis["settle_by"] is None
+
+
+def test_killed_alone_may_be_memory_and_says_what_would_tell():
+    diagnosis = engine.diagnose(failing_bundle("Killed"))
+    assert (diagnosis["root_cause"]["cause"], diagnosis["root_cause"]["confidence"]) == ("oom", "possible")
+    assert "OOMKilled" in diagnosis["settle_by"]
+    assert engine.diagnose(oom_bundle())["settle_by"] is None
+
+
 def test_symptoms_are_never_the_cause():
     bundle = failing_bundle("Job has reached the specified backoff limit")
     diagnosis = engine.diagnose(bundle)
