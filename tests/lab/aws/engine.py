@@ -196,12 +196,13 @@ class _Exchange:
 
     def _authorize(self, module: Any, place: Place, call: Call) -> None:
         actions = getattr(module, "ACTIONS", {})
-        action = actions.get(call.operation, f"{action_prefix(call.service)}:{call.operation}")
-        if action is None:
-            return
+        default = f"{action_prefix(call.service)}:{call.operation}"
+        action = actions.get(call.operation, default)
         resource_of = getattr(module, "RESOURCES", {}).get(call.operation)
         resource = resource_of(place, call) if resource_of else "*"
-        self.record.action, self.record.resource = action, resource
+        self.record.action, self.record.resource = action or default, resource
+        if action is None:
+            return
         context = iam.call_context(self.world, call.identity, call.region, resource, call.now)
         ask = iam.Ask(action, resource, context)
         verdict = iam.decide(self.world, call.identity, ask)

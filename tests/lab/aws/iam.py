@@ -223,21 +223,43 @@ def decide(world: World, identity: Identity, ask: Ask) -> Verdict:
 _FULL_ACCESS: Document = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
-def principal_matches(statement: Document, arns: Iterable[str]) -> bool:
-    """Tell whether a resource policy's statement speaks of a principal, given its ARN and its account's root."""
-    principal = statement.get("Principal")
-    wanted = listed(principal.get("AWS", [])) if isinstance(principal, Mapping) else listed(principal)
-    names = set(arns)
-    names |= {account_of(arn) for arn in names}
-    names |= {f"arn:aws:iam::{account_of(arn)}:root" for arn in names if account_of(arn)}
-    return any(item == "*" or item in names for item in wanted)
+def principal_names(world: World, identity: Identity) -> set[str]:
+    """Return the names by which a policy's Principal may mean the caller itself."""
+    return {identity.arn, principal_arn(world, identity)}
 
 
-def evaluate_resource(document: Document, arns: Iterable[str], ask: Ask) -> Verdict:
-    """Return what a resource-based policy says of a principal."""
-    names = list(arns)
-    statements = [s for s in listed(document.get("Statement", [])) if principal_matches(s, names)]
+def account_names(identity: Identity) -> set[str]:
+    """Return the names by which a policy's Principal means the caller's account."""
+    return {identity.account, f"arn:{identity.arn.split(':')[1]}:iam::{identity.account}:root"}
+
+
+def evaluate_resource(document: Document, names: Iterable[str], ask: Ask) -> Verdict:
+    """Return what a resource-based policy says of a principal that goes by these names."""
+    known = {"*", *names}
+    statements = [s for s in listed(document.get("Statement", [])) if known & _principals(s)]
     return evaluate([{"Statement": statements}], ask, "resource-based policy")
+
+
+def _principals(statement: Document) -> set[str]:
+    principal = statement.get("Principal", [])
+    return set(listed(principal.get("AWS", [])) if isinstance(principal, Mapping) else listed(principal))
+
+
+def decide_with_resource(world: World, identity: Identity, document: Document, ask: Ask) -> Verdict:
+    """Return the verdict where the resource's own policy has a say, as for keys and roles.
+
+    In its own account a principal that the policy names itself needs no identity policy; in any other case both must
+    allow.
+    """
+    own = decide(world, identity, ask)
+    names = principal_names(world, identity)
+    policy = evaluate_resource(document, names | account_names(identity), ask)
+    if own.explicit or policy.explicit:
+        return own if own.explicit else policy
+    direct = evaluate_resource(document, names, ask)
+    if direct.allowed and account_of(ask.resource) == identity.account:
+        return direct
+    return own if policy.allowed else policy
 
 
 def refusal(identity: Identity, ask: Ask, verdict: Verdict) -> str:

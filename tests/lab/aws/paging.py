@@ -10,12 +10,16 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
 from lab.aws.errors import AwsError
 from lab.aws.operations import Call
+from lab.aws.world import Row
 
 _KEY = secrets.token_bytes(16)
 _NOT_FILTERS = {"NextToken", "nextToken", "MaxResults", "maxResults", "Marker", "MaxItems", "Limit", "limit"}
@@ -40,6 +44,13 @@ def read_token(call: Call, token: str, code: str = "InvalidParameterValueExcepti
     return json.loads(body)
 
 
+def _seal(call: Call, body: bytes) -> bytes:
+    filters = {key: value for key, value in call.params.items() if key not in _NOT_FILTERS}
+    scope = [call.account, call.region, call.service, call.operation, filters]
+    text = json.dumps(scope, sort_keys=True, default=str).encode()
+    return hmac.new(_KEY, text + b"\0" + body, hashlib.sha256).digest()[:16]
+
+
 def page(
     call: Call, rows: Sequence[T], size: int, token: str | None, code: str = "InvalidParameterValueException"
 ) -> tuple[list[T], str | None]:
@@ -50,20 +61,41 @@ def page(
     return found, make_token(call, start + size) if more else None
 
 
-def page_of(
-    call: Call, rows: Iterable[tuple[int, T]], size: int
-) -> tuple[list[T], str | None]:
+def page_of(call: Call, pairs: Iterable[tuple[int, T]], size: int) -> tuple[list[T], str | None]:
     """Return one page of (position, row) pairs that are filtered while they are read, and the next page's token.
 
     The token carries the position of the first row that was not given; the reader starts there.
     """
-    pairs = list(islice(rows, size + 1))
-    token = make_token(call, pairs[size][0]) if len(pairs) > size else None
-    return [row for dummy, row in pairs[:size]], token
+    found = list(islice(pairs, size + 1))
+    token = make_token(call, found[size][0]) if len(found) > size else None
+    return [row for dummy, row in found[:size]], token
 
 
-def _seal(call: Call, body: bytes) -> bytes:
-    filters = {key: value for key, value in call.params.items() if key not in _NOT_FILTERS}
-    scope = [call.account, call.region, call.service, call.operation, filters]
-    text = json.dumps(scope, sort_keys=True, default=str).encode()
-    return hmac.new(_KEY, text + b"\0" + body, hashlib.sha256).digest()[:16]
+@dataclass(frozen=True)
+class Newest:
+    """Rows in the order of a time, newest first. times: negated epoch seconds, ascending; positions: in the rows."""
+
+    times: list[float]
+    positions: list[int]
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], positions: Iterable[int], member: str) -> Newest:
+        """Return the order of the rows at ``positions`` by the time in ``member``."""
+        order = sorted((-rows[at][member].timestamp(), at) for at in positions)
+        return cls([time for time, dummy in order], [at for dummy, at in order])
+
+    def read(
+        self,
+        rows: Sequence[Row],
+        wanted: Callable[[Row], bool],
+        start: int,
+        after: datetime | None = None,
+        before: datetime | None = None,
+    ) -> Iterator[tuple[int, Row]]:
+        """Yield (place in the order, row) of wanted rows after and before these times, touching none beyond them."""
+        first = 0 if before is None else bisect_right(self.times, -before.timestamp())
+        end = len(self.times) if after is None else bisect_left(self.times, -after.timestamp())
+        for at in range(max(first, start), end):
+            row = rows[self.positions[at]]
+            if wanted(row):
+                yield at, row

@@ -111,8 +111,8 @@ def read_params(wanted: Wanted, request: Request) -> dict[str, Any]:
 def write_output(service: Model, wanted: Wanted, output: dict[str, Any], request_id: str) -> Answer:
     """Return the answer that holds an operation's output members."""
     if wanted.protocol in ("json", "rest-json"):
-        kind = "application/json" if wanted.protocol == "rest-json" else f"application/x-amz-json-{service.json_version}"
-        return Answer(200, kind, to_json(output))
+        kind = "json" if wanted.protocol == "rest-json" else f"x-amz-json-{service.json_version}"
+        return Answer(200, f"application/{kind}", to_json(output))
     shape, name = wanted.model.output_shape, wanted.operation
     inner = xml_members(shape, output, wanted.protocol == "ec2") if shape is not None else ""
     if wanted.protocol == "ec2":
@@ -178,8 +178,10 @@ def write_error(service: Model, protocol: str, error: AwsError, request_id: str)
         text = f"<Response><Errors><Error>{inner}</Error></Errors><RequestID>{request_id}</RequestID></Response>"
         return Answer(error.status, "text/xml", text.encode())
     if protocol == "query":
+        dummy, shape = service.error_shape(error.code) or ("", None)
+        code = error.code if shape is None else shape.error_code
         kind = "Sender" if error.status < 500 else "Receiver"
-        inner = f"<Type>{kind}</Type><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
+        inner = f"<Type>{kind}</Type><Code>{escape(code)}</Code><Message>{escape(error.message)}</Message>"
         start = f'<ErrorResponse xmlns="{service.xml_namespace}"><Error>{inner}</Error>'
         text = f"{start}<RequestId>{request_id}</RequestId></ErrorResponse>"
         return Answer(error.status, "text/xml", text.encode())

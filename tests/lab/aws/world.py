@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from lab.apiserver.http import Audit
 
 Row = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass
@@ -31,13 +33,14 @@ class Identity:
     expires_at: float | None = None
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Place:
     """One account in one Region.
 
     rows: collection -> rows in the output shape of AWS's own Describe or Get operation (python types, aware datetimes);
     a long collection may be any lazy sequence that reads like a list. Keys that begin with "_" never leave the server.
-    settings: what is one per place: region_settings, enabled (False: an opt-in Region that is off), unreachable, quotas.
+    settings: what is one per place: region_settings, enabled (False: an opt-in Region that is off), unreachable,
+    quotas, page_size (the most rows of a page), missing_vault ("not_found": the answer is ResourceNotFoundException).
     """
 
     account: str
@@ -45,6 +48,8 @@ class Place:
     world: World
     rows: dict[str, list[Row]] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    _indexes: dict[tuple[str, str], tuple[Any, int, Any]] = field(default_factory=dict, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def all(self, collection: str) -> Sequence[Row]:
         """Return the rows of a collection, none where it does not exist."""
@@ -60,12 +65,30 @@ class Place:
         """Return the first row whose members have these values."""
         return next(self.matching(collection, **match), None)
 
+    def index(self, collection: str, name: str, build: Callable[[Sequence[Row]], T]) -> T:
+        """Return what ``build`` makes of the rows, made anew only when rows came or went."""
+        rows = self.all(collection)
+        with self._lock:
+            known = self._indexes.get((collection, name))
+            if known is None or known[0] is not rows or known[1] != len(rows):
+                known = self._indexes[collection, name] = (rows, len(rows), build(rows))
+        return cast(T, known[2])
 
-@dataclass
+    def find(self, collection: str, member: str, value: Any) -> Row | None:
+        """Return the row whose ``member``, which is its alone, has this value: by an index, whatever the size."""
+        positions = self.index(
+            collection, f"by {member}", lambda rows: {row.get(member): at for at, row in enumerate(rows)}
+        )
+        position = positions.get(value)
+        return None if position is None else self.all(collection)[position]
+
+
+@dataclass(eq=False, repr=False)
 class World:
     """All places, identities (access key id -> Identity), IAM roles, the organization, faults and the list of calls.
 
-    roles: {RoleName, Arn, account, AssumeRolePolicyDocument: dict, policies: {name: document}, attached: {arn: document}};
+    roles: {RoleName, Arn, account, AssumeRolePolicyDocument: dict, policies: {name: document},
+    attached: {arn: document}}, and any other member of IAM's Role.
     organization: {"Id", "accounts": [id], "management": id, "cross_account_backup": bool, "policies": [Policy of
     DescribePolicy + "_targets": [account id]]}, or empty: no account is in one.
     now: epoch seconds; the lab's own clock may be shifted.

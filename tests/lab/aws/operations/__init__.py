@@ -5,7 +5,8 @@
 
 A module may also hold, for the authorization of a call:
 ``RESOURCES: dict[str, Resource]``, by operation: the ARN that a policy's Resource is matched with ("*" where absent);
-``ACTIONS: dict[str, str | None]``, by operation: the IAM action where it is not "<prefix>:<Operation>"; None: anybody may.
+``ACTIONS: dict[str, str | None]``, by operation: the IAM action where it is not "<prefix>:<Operation>"; None: the handler
+decides itself, or anybody may.
 """
 
 from __future__ import annotations

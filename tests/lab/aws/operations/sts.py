@@ -12,7 +12,7 @@ from typing import Any
 
 from lab.aws import iam
 from lab.aws.errors import AwsError
-from lab.aws.operations import Call, Handler
+from lab.aws.operations import Call, Handler, Resource
 from lab.aws.world import Identity, Place
 
 _HOUR_S = 3600
@@ -28,28 +28,24 @@ def get_caller_identity(place: Place, call: Call) -> dict[str, Any]:
     arn = call.identity.arn
     session = arn.rpartition("/")[2]
     assumed = ":assumed-role/" in arn
-    user = f"{unique_id('AROA', iam.principal_arn(place.world, call.identity))}:{session}" if assumed else unique_id("AIDA", arn)
-    return {"UserId": user, "Account": call.account, "Arn": arn}
+    role_id = unique_id("AROA", iam.principal_arn(place.world, call.identity))
+    user_id = f"{role_id}:{session}" if assumed else unique_id("AIDA", arn)
+    return {"UserId": user_id, "Account": call.account, "Arn": arn}
 
 
 def assume_role(place: Place, call: Call) -> dict[str, Any]:
-    """Issue keys of a role, where its trust policy admits the caller (and, across accounts, the caller's own policies do).
+    """Issue keys of a role whose trust policy admits the caller; across accounts the caller's own policies must too.
 
     A role that does not exist is refused in the same words as one that does not trust the caller.
     """
     world, wanted = place.world, call.params["RoleArn"]
     role = next((role for role in world.roles if role["Arn"] == wanted), None)
     ask = _ask(place, call)
-    identity_says = iam.decide(world, call.identity, ask)
-    trust = iam.Verdict(False)
-    if role is not None:
-        arns = [call.identity.arn, iam.principal_arn(world, call.identity)]
-        # A trust policy names no Resource: the role itself is meant.
-        trust = iam.evaluate_resource(role["AssumeRolePolicyDocument"], arns, ask)
-    if identity_says.explicit or trust.explicit or not trust.allowed or not identity_says.allowed:
+    trust = role["AssumeRolePolicyDocument"] if role else {}
+    if role is None or not iam.decide_with_resource(world, call.identity, trust, ask).allowed:
         message = f"User: {call.identity.arn} is not authorized to perform: sts:AssumeRole on resource: {wanted}"
         raise AwsError("AccessDenied", message, 403)
-    return _issue(place, call, role or {})
+    return _issue(place, call, role)
 
 
 def _ask(place: Place, call: Call) -> iam.Ask:
@@ -91,10 +87,15 @@ def decode_authorization_message(place: Place, call: Call) -> dict[str, Any]:
 
 
 
+def _role_arn(place: Place, call: Call) -> str:
+    return str(call.params["RoleArn"])
+
+
 OPERATIONS: dict[str, Handler] = {
     "GetCallerIdentity": get_caller_identity,
     "AssumeRole": assume_role,
     "DecodeAuthorizationMessage": decode_authorization_message,
 }
+RESOURCES: dict[str, Resource] = {"AssumeRole": _role_arn}
 # AssumeRole is decided by its handler: the role's trust policy has a say.
 ACTIONS: dict[str, str | None] = {"GetCallerIdentity": None, "AssumeRole": None}
