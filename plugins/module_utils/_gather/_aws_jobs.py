@@ -1,0 +1,284 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""A copy job as the region steps hand it on: one tuple each, and all of them as one packed text.
+
+The text is pack_lines() of blocks of at most 5,000 rows, and behind them of one object of tables. A block is an object of
+columns, all equally long, one entry a job, in the order of the rows:
+
+    copy_job     ids, dashes left out where they stand as in a UUID
+    state        places in `states`
+    created      milliseconds after the job before (the first of a block: after 1970); small, as jobs are listed by time
+    took         milliseconds from creation to completion, null while open
+    source       [places in `stems`], [what follows the stem]: an ARN cut behind its last : or /
+    destination  likewise; "" where there is none
+    resource     places in `resources`, each [arn, name, type]
+    size         bytes, null if unknown
+    message      places in `messages`, each [text, category]
+    origin       places in `origins`, each the members of Origin
+    parent       id of the composite parent, null without
+
+The tables are `states`, `stems`, `resources`, `messages`, `origins`, and `layout`, the number of this layout. 100,000 jobs
+make 10 MB, most of which is ids that nothing can shorten.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import re
+import typing as t
+import zlib
+
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import moment
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, clip
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import resource_name
+
+LAYOUT = 1
+_BLOCK = 5000
+ENDED = ("COMPLETED", "FAILED", "PARTIAL")
+BAD = ("FAILED", "PARTIAL")
+OPEN = ("CREATED", "RUNNING")
+
+_DASHED = re.compile(r"[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}")
+_UNDASHED = re.compile(r"[0-9A-F]{32}")
+
+Json = t.Dict[str, t.Any]
+
+
+class Origin(t.NamedTuple):
+    """What made a job and how its copy is kept: the same few for all jobs. All may be None; no plan means on demand."""
+
+    role: str | None  # ARN of the role that AWS Backup copies with
+    plan: str | None  # names
+    rule: str | None
+    plan_id: str | None
+    rule_id: str | None
+    plan_version: str | None
+    destination_key: str | None  # ARN of the key of the copy
+    delete_after_days: int | None  # of the copy, counted from the creation of its source
+    cold_after_days: int | None
+
+
+class CopyJobRow(t.NamedTuple):
+    """One copy job. Times are epoch seconds, to the millisecond."""
+
+    copy_job: str
+    state: str  # CREATED RUNNING COMPLETED FAILED PARTIAL
+    created: float
+    completed: float | None  # None while open
+    source_point: str  # ARNs
+    destination_point: str | None
+    resource_arn: str
+    resource: str  # its name, else the last part of its ARN
+    type: str
+    size_bytes: int | None
+    message: str | None  # masked and clipped
+    category: str | None  # AWS's own, whose spelling varies
+    origin: Origin
+    parent: str | None  # id of the composite parent
+
+    @property
+    def duration_s(self) -> float | None:
+        """Creation to completion, the time in the queue included; None while open."""
+        return None if self.completed is None else round(max(self.completed - self.created, 0.0), 3)
+
+
+# ------------------------------------------------------------------------------------------------------ AWS's rows
+
+
+class JobReader:
+    """Makes rows of what ListCopyJobs and DescribeCopyJob give; what many jobs share is kept once."""
+
+    def __init__(self) -> None:
+        self._known: dict[t.Any, t.Any] = {}
+
+    def row(self, job: Json) -> CopyJobRow:
+        """The row of one CopyJob as its JSON came."""
+        one = self._one
+        return CopyJobRow(
+            copy_job=str(job.get("CopyJobId") or ""),
+            state=one(str(job.get("State") or "")),
+            created=moment(job.get("CreationDate")) or 0.0,
+            completed=moment(job.get("CompletionDate")),
+            source_point=_text(job.get("SourceRecoveryPointArn")) or "",
+            destination_point=_text(job.get("DestinationRecoveryPointArn")),
+            resource_arn=one(str(job.get("ResourceArn") or "")),
+            resource=one(resource_name(job)),
+            type=one(str(job.get("ResourceType") or "unknown")),
+            size_bytes=job.get("BackupSizeInBytes"),
+            message=self._message(job.get("StatusMessage")),
+            category=one(_text(job.get("MessageCategory"))),
+            origin=self._origin(job),
+            parent=one(_text(job.get("ParentJobId"))),
+        )
+
+    def _one(self, value: t.Any) -> t.Any:
+        return self._known.setdefault(value, value)
+
+    def _message(self, text: t.Any) -> str | None:
+        """Masked once for all jobs with the same text; a text may be as long as AWS likes."""
+        if not text:
+            return None
+        known = self._known.get(("message", text))
+        return known if known is not None else self._known.setdefault(("message", text), clip(text))
+
+    def _origin(self, job: Json) -> Origin:
+        made, kept = job.get("CreatedBy") or {}, job.get("DestinationRecoveryPointLifecycle") or {}
+        return self._one(
+            Origin(
+                role=job.get("IamRoleArn"),
+                plan=made.get("BackupPlanName"),
+                rule=made.get("BackupRuleName"),
+                plan_id=made.get("BackupPlanId"),
+                rule_id=made.get("BackupRuleId"),
+                plan_version=made.get("BackupPlanVersion"),
+                destination_key=job.get("DestinationEncryptionKeyArn"),
+                delete_after_days=kept.get("DeleteAfterDays"),
+                cold_after_days=kept.get("MoveToColdStorageAfterDays"),
+            )
+        )
+
+
+def _text(value: t.Any) -> str | None:
+    """A text that is not empty; events and some replies hold an empty object until an ARN is known."""
+    return value if isinstance(value, str) and value else None
+
+
+# ------------------------------------------------------------------------------------------------------------ feed
+
+
+def pack_lines(values: t.Iterable[t.Any]) -> str:
+    """Like packed() of a list, but with no more in memory at a time than one of its values."""
+    squeeze = zlib.compressobj(1)
+    parts = []
+    for value in values:
+        parts.append(squeeze.compress(json.dumps(value, separators=(",", ":")).encode() + b"\n"))
+    parts.append(squeeze.flush())
+    return base64.b64encode(b"".join(parts)).decode()
+
+
+def unpack_lines(text: str) -> t.Iterator[t.Any]:
+    """The values of pack_lines(), the last one first. Raises ValueError or zlib.error when it is no such text."""
+    lines = zlib.decompress(base64.b64decode(text, validate=True)).splitlines()
+    for line in lines[-1:] + lines[:-1]:
+        yield json.loads(line)
+
+
+class _Tables:
+    """Gives each different value of a kind a place, in the order of appearance."""
+
+    def __init__(self) -> None:
+        self.states: dict[t.Any, int] = {}
+        self.stems: dict[t.Any, int] = {}
+        self.resources: dict[t.Any, int] = {}
+        self.messages: dict[t.Any, int] = {}
+        self.origins: dict[t.Any, int] = {}
+
+    def as_json(self) -> Json:
+        """The last of the packed values."""
+        return {"layout": LAYOUT, **{name: list(places) for name, places in vars(self).items()}}
+
+    def point(self, column: tuple[list[int], list[str]], point: str) -> None:
+        """Add a recovery point's ARN to a column."""
+        cut = max(point.rfind(":"), point.rfind("/")) + 1
+        column[0].append(_place(self.stems, point[:cut]))
+        column[1].append(point[cut:])
+
+
+def _place(places: dict[t.Any, int], value: t.Any) -> int:
+    return places.setdefault(value, len(places))
+
+
+def pack_jobs(rows: t.Iterable[CopyJobRow]) -> str:
+    """All rows as one text; see the layout above."""
+    tables, left = _Tables(), iter(rows)
+
+    def values() -> t.Iterator[Json]:
+        while block := list(itertools.islice(left, _BLOCK)):
+            yield _block(block, tables)
+        yield tables.as_json()
+
+    return pack_lines(values())
+
+
+def _block(rows: list[CopyJobRow], tables: _Tables) -> Json:
+    source: tuple[list[int], list[str]] = ([], [])
+    destination: tuple[list[int], list[str]] = ([], [])
+    for row in rows:
+        tables.point(source, row.source_point)
+        tables.point(destination, row.destination_point or "")
+    created = [round(row.created * 1000) for row in rows]
+    return {
+        "copy_job": [row.copy_job.replace("-", "") if _DASHED.fullmatch(row.copy_job) else row.copy_job for row in rows],
+        "state": [_place(tables.states, row.state) for row in rows],
+        "created": [at - before for before, at in zip([0, *created], created)],
+        "took": [
+            None if row.completed is None else round(row.completed * 1000) - at for row, at in zip(rows, created)
+        ],
+        "source": source,
+        "destination": destination,
+        "resource": [_place(tables.resources, (row.resource_arn, row.resource, row.type)) for row in rows],
+        "size": [row.size_bytes for row in rows],
+        "message": [_place(tables.messages, (row.message, row.category)) for row in rows],
+        "origin": [_place(tables.origins, row.origin) for row in rows],
+        "parent": [row.parent for row in rows],
+    }
+
+
+def read_jobs(text: t.Any, option: str = "jobs_feed") -> list[CopyJobRow] | None:
+    """The rows of pack_jobs(); None when no feed was given. Raises BadParameter, which names the option."""
+    if not text:
+        return None
+    try:
+        values = unpack_lines(str(text))
+        tables = next(values)
+        if tables["layout"] != LAYOUT:
+            raise BadParameter(f"{option}: another release of this collection made this feed; gather it anew.")
+        tables["origins"] = [Origin(*members) for members in tables["origins"]]
+        return [row for block in values for row in _rows(block, tables)]
+    except (LookupError, TypeError, ValueError, StopIteration, zlib.error) as exc:
+        raise BadParameter(
+            f"{option}: this is no feed of the copy job step; hand over its feed.jobs as it came."
+        ) from exc
+
+
+def _rows(block: Json, tables: Json) -> t.Iterator[CopyJobRow]:
+    states, stems, origins = tables["states"], tables["stems"], tables["origins"]
+    resources, messages = tables["resources"], tables["messages"]
+    source, destination = zip(*block["source"]), zip(*block["destination"])
+    at = 0
+    for copy_job, state, created, took, (stem, rest), (to_stem, to_rest), resource, size, message, origin, parent in zip(
+        *(block[name] for name in ("copy_job", "state", "created", "took")),
+        source,
+        destination,
+        *(block[name] for name in ("resource", "size", "message", "origin", "parent")),
+    ):
+        at += created
+        resource_arn, name, kind = resources[resource]
+        text, category = messages[message]
+        yield CopyJobRow(
+            copy_job=_dashed(copy_job),
+            state=states[state],
+            created=at / 1000,
+            completed=None if took is None else (at + took) / 1000,
+            source_point=stems[stem] + rest,
+            destination_point=stems[to_stem] + to_rest or None,
+            resource_arn=resource_arn,
+            resource=name,
+            type=kind,
+            size_bytes=size,
+            message=text,
+            category=category,
+            origin=origins[origin],
+            parent=parent,
+        )
+
+
+def _dashed(text: str) -> str:
+    if not _UNDASHED.fullmatch(text):
+        return text
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
