@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from lab import prometheus
 from lab.apiserver import proxy
@@ -18,9 +18,23 @@ from lab.apiserver.http import Audit
 from lab.apiserver.pki import Pki, make_pki
 from lab.clock import lab_shift
 from lab.cluster import Cluster
-from lab.scenario import SIDES, Scenario, build_cluster
+from lab.scenario import SIDES, Scenario, build_cluster, kind_of, load_scenario
+
+if TYPE_CHECKING:
+    from lab.aws.run import RegionLab
 
 _PROMETHEUS_PORT = 9090
+
+
+def open_lab(path: Path, folder: Path, audit: Path | None = None) -> Lab | RegionLab:
+    """Return the lab of a scenario file, of whichever kind it is."""
+    if kind_of(path) == "cluster":
+        return Lab(load_scenario(path), folder, audit)
+    # Only here: a cluster needs no AWS library, and is up in half the time without it.
+    from lab.aws.run import RegionLab
+    from lab.aws.scenario import load_region_scenario
+
+    return RegionLab(load_region_scenario(path), folder, audit)
 
 
 class Lab:

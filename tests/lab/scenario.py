@@ -94,6 +94,13 @@ class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  
     """The safe loader, in C where it is there: a scenario must be up in a fraction of a second."""
 
 
+def kind_of(path: Path) -> str:
+    """Return the kind of a scenario file: ``cluster`` unless it says ``kind: region``."""
+    with path.open(encoding="utf-8") as stream:
+        raw = yaml.load(stream, Loader=_Loader)  # noqa: S506
+    return str(raw.get("kind", "cluster")) if isinstance(raw, dict) else "cluster"
+
+
 def load_scenario(path: Path) -> Scenario:
     """Read a scenario; a key that nobody reads is an error, because it is most likely a typing error."""
     with path.open(encoding="utf-8") as stream:
