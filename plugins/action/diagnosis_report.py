@@ -67,7 +67,7 @@ def _problems(arguments: dict[str, t.Any]) -> list[str]:
     if isinstance(arguments["path"], (dict, list, bool)):
         found.append("path (sync_report_dir): it is no text; give one folder, or leave it empty for no files.")
     if not set(arguments["formats"]) <= set(_FORMATS):
-        found.append(f"formats (sync_report_formats): it has more than {' and '.join(_FORMATS)}; give these or one of them.")
+        found.append(f"formats (sync_report_formats): it has more than these: {', '.join(_FORMATS)}; remove the rest.")
     if str(arguments["fail_on"]) not in _RED:
         found.append(f"fail_on (sync_report_fail_on): it is none of its values; give one of {', '.join(_RED)}.")
     return found

@@ -115,7 +115,7 @@ AT_ONCE: dict[str, dict[str, tuple[t.Any, str]]] = {
         "cluster_sync_rule_files": (["/nowhere.yml"], "/nowhere.yml"),
         "cluster_sync_source": ({"contxt": "eu-west"}, "contxt: there is no such option; give context"),
         "cluster_sync_source_backups": (
-            {"kind": "custom", "version": "v1", "plural": "b", "identity": "m[", "point_in_time": "a", "completed": "b"},
+            dict(kind="custom", version="v1", plural="b", identity="m[", point_in_time="a", completed="b"),
             "identity: 'm[' is not a JMESPath expression",
         ),
         "cluster_sync_window": ("-3h", "'-3h' is no duration"),
@@ -136,7 +136,8 @@ def test_every_variable_is_told_before_anything_is_read(name: str, tmp_path: Pat
 
 
 def test_a_rule_file_with_an_unknown_key(tmp_path: Path) -> None:
-    run = harness.play(tmp_path, {"cluster_sync_namespace": "backup", "cluster_sync_rule_files": [_rule_file(tmp_path)]})
+    values = {"cluster_sync_namespace": "backup", "cluster_sync_rule_files": [_rule_file(tmp_path)]}
+    run = harness.play(tmp_path, values)
     assert run.code != 0
     assert re.search(r"cluster_sync_rule_files: .{0,300}rule own.rule: unknown key 'titel'", _plain(run.output))
 

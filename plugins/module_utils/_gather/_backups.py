@@ -164,7 +164,8 @@ def _expression(option: str, text: str) -> t.Callable[[Json], t.Any]:
     try:
         compiled = jmespath.compile(text)
     except JMESPathError as exc:
-        said = str(exc).split("\n", maxsplit=1)[0].rpartition("expression: ")[2].rstrip(" :.")  # the rest points at a column
+        first = str(exc).split("\n", maxsplit=1)[0]  # the rest points at a column
+        said = first.rpartition("expression: ")[2].rstrip(" :.")
         raise BadParameter(f"{option}: {text[:200]!r} is not a JMESPath expression ({said}); correct it.") from exc
 
     def read(obj: Json) -> t.Any:
