@@ -5,8 +5,8 @@
 
 """A copy job as the region steps hand it on: one tuple each, and all of them as one packed text.
 
-The text is pack_lines() of blocks of at most 5,000 rows, and behind them of one object of tables. A block is an object of
-columns, all equally long, one entry a job, in the order of the rows:
+The text is pack_lines() of blocks of at most 5,000 rows, and behind them of one object of tables. A block is an object
+of columns, all equally long, one entry a job, in the order of the rows:
 
     copy_job     ids, dashes left out where they stand as in a UUID
     state        places in `states`
@@ -20,8 +20,8 @@ columns, all equally long, one entry a job, in the order of the rows:
     origin       places in `origins`, each the members of Origin
     parent       id of the composite parent, null without
 
-The tables are `states`, `stems`, `resources`, `messages`, `origins`, and `layout`, the number of this layout. 100,000 jobs
-make 10 MB, most of which is ids that nothing can shorten.
+The tables are `states`, `stems`, `resources`, `messages`, `origins`, and `layout`, the number of this layout. 100,000
+jobs make 10 MB, most of which is ids that nothing can shorten.
 """
 
 from __future__ import annotations
@@ -29,13 +29,24 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import math
 import re
+import time
 import typing as t
 import zlib
+from datetime import datetime
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import moment
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, clip
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import resource_name
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import (
+    PAGE,
+    arn,
+    resource_name,
+    vault_arn,
+    vault_names,
+)
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import denied_entry
+from ansible_collections.sre.backup_sync.plugins.module_utils._step import guarded
 
 LAYOUT = 1
 _BLOCK = 5000
@@ -148,7 +159,161 @@ def _text(value: t.Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+# --------------------------------------------------------------------------------------------------------- reading
+
+
+class Pair(t.NamedTuple):
+    """The two vaults between which copies go."""
+
+    source_region: str
+    source_vault: str
+    destination_region: str
+    destination_vault: str
+    destination_arn: str | None  # None: the account could not be found out, then jobs are told by Region and name
+
+    def query(self) -> Json:
+        """How `query` names both sides."""
+        return {
+            "source": {"region": self.source_region, "vault": self.source_vault},
+            "destination": {"region": self.destination_region, "vault": self.destination_vault},
+        }
+
+    def leads_here(self, job: Json) -> bool:
+        """Whether a job copies into the destination vault, from whatever vault."""
+        told = job.get("DestinationBackupVaultArn")
+        if self.destination_arn:
+            return bool(told == self.destination_arn)
+        return _is_vault(told, self.destination_region, self.destination_vault)
+
+    def comes_from_source(self, job: Json) -> bool:
+        """Whether a job copies out of the source vault; true of one that does not say."""
+        told = job.get("SourceBackupVaultArn")
+        return told is None or _is_vault(told, self.source_region, self.source_vault)
+
+
+def _is_vault(text: t.Any, region: str, name: str) -> bool:
+    parts = arn(text)
+    return parts is not None and parts.region == region and parts.resource == f"backup-vault:{name}"
+
+
+def vault_pair(params: Json, clients: t.Any) -> tuple[Pair, list[Json]]:
+    """The pair that the task is about, and what could not be found out.
+
+    The ARN of the destination vault comes from `vaults_feed`, else from asking the destination who it is. Raises
+    BadParameter, ReadFailed(not_configured).
+    """
+    source_vault, destination_vault = vault_names(params)
+    source = clients.aws_source
+    known = (params.get("vaults_feed") or {}).get("destination_arn")
+    parts = arn(known)
+    denied: list[Json] = []
+    if parts is not None:
+        return Pair(source.region, source_vault, parts.region, destination_vault, known), denied
+    destination = clients.aws_destination
+    reply, failure = guarded(lambda: destination.call("sts", "GetCallerIdentity"))
+    if failure is not None:
+        denied.append(dict(denied_entry("destination account", failure), side="destination"))
+    found = reply and vault_arn(destination.partition, destination.region, reply["Account"], destination_vault)
+    return Pair(source.region, source_vault, destination.region, destination_vault, found or None), denied
+
+
+def rows_of(pages: t.Iterable[Json], member: str, say: t.Callable[[str], None], what: str) -> t.Iterator[Json]:
+    """The rows of a paged list, one page in memory at a time; says how far it is where that takes long."""
+    read, said = 0, time.monotonic()
+    for number, page in enumerate(pages, 1):
+        rows = page.get(member) or []
+        yield from rows
+        read += len(rows)
+        if number % 10 == 0 or time.monotonic() - said >= 2:
+            say(f"{what}: {read:,} read")
+            said = time.monotonic()
+
+
+class CopyJobs(t.NamedTuple):
+    """What one listing gave. A composite parent is among the rows only when none of its children is listed."""
+
+    rows: list[CopyJobRow]  # leaf jobs, newest first
+    parents: list[CopyJobRow]  # composite parents whose children are among the rows, newest first
+    children: dict[str, dict[str, int]]  # id of a parent: {state: children}
+    read: int  # rows that came
+    other_sources: int  # jobs into the destination vault out of other vaults; not among the rows
+
+
+def list_copy_jobs(account: t.Any, pair: Pair, since: datetime, say: t.Callable[[str], None]) -> CopyJobs:
+    """Every copy job of the pair that was created since then, as the account knows them. Raises ReadFailed."""
+    arguments: Json = {"ByCreatedAfter": since, "MaxResults": PAGE}
+    if pair.destination_arn:
+        arguments["ByDestinationVaultArn"] = pair.destination_arn
+    pages = account.pages("backup", "ListCopyJobs", **arguments)
+    reader, read, other_sources = JobReader(), 0, 0
+    seen: set[str] = set()
+    rows: list[CopyJobRow] = []
+    composite: list[CopyJobRow] = []
+    told: dict[str, dict[str, int]] = {}
+    listed: dict[str, dict[str, int]] = {}
+    for job in rows_of(pages, "CopyJobs", say, "copy jobs"):
+        read += 1
+        # a list that grows while it is read gives a row twice; and a filter may not be known to what answers
+        too_old = (moment(job.get("CreationDate")) or 0.0) < since.timestamp()
+        if too_old or job.get("CopyJobId") in seen or not pair.leads_here(job):
+            continue
+        if not pair.comes_from_source(job):
+            other_sources += 1
+            continue
+        row = reader.row(job)
+        seen.add(row.copy_job)
+        if row.parent:
+            states = listed.setdefault(row.parent, {})
+            states[row.state] = states.get(row.state, 0) + 1
+        if job.get("IsParent"):
+            composite.append(row)
+            told[row.copy_job] = job.get("ChildJobsInState") or {}
+        else:
+            rows.append(row)
+    rows += [row for row in composite if row.copy_job not in listed]
+    parents = [row for row in composite if row.copy_job in listed]
+    rows.sort(key=newest_first, reverse=True)
+    parents.sort(key=newest_first, reverse=True)
+    return CopyJobs(rows, parents, {**told, **listed}, read, other_sources)
+
+
+def newest_first(row: CopyJobRow) -> tuple[float, float, str]:
+    """Sort key, in reverse: by creation, among equals what is open or ended last; never by the order of the list."""
+    return (row.created, math.inf if row.completed is None else row.completed, row.copy_job)
+
+
 # ------------------------------------------------------------------------------------------------------------ feed
+
+
+class UpstreamRow(t.NamedTuple):
+    """A backup job of the source vault that made no recovery point. Times are epoch seconds."""
+
+    backup_job: str
+    state: str  # ABORTED EXPIRED FAILED PARTIAL
+    created: float
+    ended: float
+    resource_arn: str
+    resource: str
+    type: str
+    message: str | None
+    category: str | None
+    plan: str | None
+    rule: str | None
+
+
+def pack_upstream(rows: t.Iterable[UpstreamRow]) -> str:
+    """The text of `feed.upstream`."""
+    return pack_lines(list(row) for row in rows)
+
+
+def read_upstream(text: t.Any, option: str = "upstream_feed") -> list[UpstreamRow] | None:
+    """The rows of pack_upstream(); None when no feed was given. Raises BadParameter, which names the option."""
+    try:
+        return [UpstreamRow(*json.loads(line)) for line in packed_lines(str(text))] if text else None
+    except (TypeError, ValueError, zlib.error) as exc:
+        raise BadParameter(
+            f"{option}: this is no feed of the copy job step; hand over its feed.upstream as it came."
+        ) from exc
 
 
 def pack_lines(values: t.Iterable[t.Any]) -> str:
@@ -161,11 +326,9 @@ def pack_lines(values: t.Iterable[t.Any]) -> str:
     return base64.b64encode(b"".join(parts)).decode()
 
 
-def unpack_lines(text: str) -> t.Iterator[t.Any]:
-    """The values of pack_lines(), the last one first. Raises ValueError or zlib.error when it is no such text."""
-    lines = zlib.decompress(base64.b64decode(text, validate=True)).splitlines()
-    for line in lines[-1:] + lines[:-1]:
-        yield json.loads(line)
+def packed_lines(text: str) -> list[bytes]:
+    """The values of pack_lines(), each still in JSON. Raises ValueError or zlib.error when it is no such text."""
+    return zlib.decompress(base64.b64decode(text, validate=True)).splitlines()
 
 
 class _Tables:
@@ -213,7 +376,7 @@ def _block(rows: list[CopyJobRow], tables: _Tables) -> Json:
         tables.point(destination, row.destination_point or "")
     created = [round(row.created * 1000) for row in rows]
     return {
-        "copy_job": [row.copy_job.replace("-", "") if _DASHED.fullmatch(row.copy_job) else row.copy_job for row in rows],
+        "copy_job": [_undashed(row.copy_job) for row in rows],
         "state": [_place(tables.states, row.state) for row in rows],
         "created": [at - before for before, at in zip([0, *created], created)],
         "took": [
@@ -234,13 +397,13 @@ def read_jobs(text: t.Any, option: str = "jobs_feed") -> list[CopyJobRow] | None
     if not text:
         return None
     try:
-        values = unpack_lines(str(text))
-        tables = next(values)
+        blocks = packed_lines(str(text))
+        tables = json.loads(blocks.pop())
         if tables["layout"] != LAYOUT:
             raise BadParameter(f"{option}: another release of this collection made this feed; gather it anew.")
         tables["origins"] = [Origin(*members) for members in tables["origins"]]
-        return [row for block in values for row in _rows(block, tables)]
-    except (LookupError, TypeError, ValueError, StopIteration, zlib.error) as exc:
+        return [row for block in blocks for row in _rows(json.loads(block), tables)]
+    except (LookupError, TypeError, ValueError, zlib.error) as exc:
         raise BadParameter(
             f"{option}: this is no feed of the copy job step; hand over its feed.jobs as it came."
         ) from exc
@@ -249,13 +412,11 @@ def read_jobs(text: t.Any, option: str = "jobs_feed") -> list[CopyJobRow] | None
 def _rows(block: Json, tables: Json) -> t.Iterator[CopyJobRow]:
     states, stems, origins = tables["states"], tables["stems"], tables["origins"]
     resources, messages = tables["resources"], tables["messages"]
-    source, destination = zip(*block["source"]), zip(*block["destination"])
+    names = ("copy_job", "state", "created", "took", "resource", "size", "message", "origin", "parent")
+    points = zip(*block["source"], *block["destination"])
     at = 0
-    for copy_job, state, created, took, (stem, rest), (to_stem, to_rest), resource, size, message, origin, parent in zip(
-        *(block[name] for name in ("copy_job", "state", "created", "took")),
-        source,
-        destination,
-        *(block[name] for name in ("resource", "size", "message", "origin", "parent")),
+    for (copy_job, state, created, took, resource, size, message, origin, parent), (stem, rest, to_stem, to_rest) in zip(
+        zip(*(block[name] for name in names)), points
     ):
         at += created
         resource_arn, name, kind = resources[resource]
@@ -276,6 +437,10 @@ def _rows(block: Json, tables: Json) -> t.Iterator[CopyJobRow]:
             origin=origins[origin],
             parent=parent,
         )
+
+
+def _undashed(text: str) -> str:
+    return text.replace("-", "") if _DASHED.fullmatch(text) else text
 
 
 def _dashed(text: str) -> str:
