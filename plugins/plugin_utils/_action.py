@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import typing as t
 from contextlib import contextmanager
 
@@ -30,6 +31,9 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._step import (
     kubeconfig_secrets,
     run_step,
 )
+
+
+_PROGRESS_S = 3.0
 
 
 class StepAction(ActionBase):
@@ -85,11 +89,24 @@ class StepAction(ActionBase):
             return remove_values({"failed": True, "msg": self._refusal(checked)}, secrets)
         params = checked.validated_parameters
         with self._environment():
+            clients = Clients(params)
+            clients.progress = self._progress()
             try:
-                result = run_step(self.step, params, Clients(params))
+                result = run_step(self.step, params, clients)
             except StepFailed as failure:
                 result = dict(failure.result, failed=True, msg=failure.message)
         return remove_values(result, secrets) if secrets else result
+
+    def _progress(self) -> t.Callable[[str], None]:
+        """Tells whoever watches how far a long reading is, every few seconds; a short one stays silent."""
+        due = [time.monotonic() + _PROGRESS_S]
+
+        def tell(text: str) -> None:
+            if time.monotonic() >= due[0]:
+                due[0] = time.monotonic() + _PROGRESS_S
+                self._display.display(f"{self.step.name}: {text}")
+
+        return tell
 
     def _refusal(self, checked: t.Any) -> str:
         """What AnsibleModule would say of these parameters."""
@@ -116,13 +133,16 @@ class StepAction(ActionBase):
 
 
 def _with_whole_paths(arguments: dict[str, t.Any]) -> dict[str, t.Any]:
-    """A module runs in a folder of its own, where a relative kubeconfig of the play would not be found."""
+    """A module runs in a folder of its own, where a relative path of the play would not be found."""
     whole = dict(arguments)
     if isinstance(whole.get("kubeconfig"), str) and whole["kubeconfig"]:
         paths = str(whole["kubeconfig"]).split(os.pathsep)
         whole["kubeconfig"] = os.pathsep.join(os.path.abspath(os.path.expanduser(path)) for path in paths if path)
-    if isinstance(whole.get("source"), dict):
-        whole["source"] = _with_whole_paths(whole["source"])
+    if isinstance(whole.get("aws_ca_bundle"), str) and whole["aws_ca_bundle"]:
+        whole["aws_ca_bundle"] = os.path.abspath(os.path.expanduser(whole["aws_ca_bundle"]))
+    for side in ("source", "destination"):
+        if isinstance(whole.get(side), dict):
+            whole[side] = _with_whole_paths(whole[side])
     return whole
 
 

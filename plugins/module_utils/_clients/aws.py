@@ -272,7 +272,7 @@ class Account:
 
     def _checked_region(self) -> str:
         session = self._session
-        region = self._options.get("region") or session.get_config_variable("region")
+        region = self._options.get("region") or os.environ.get("AWS_REGION") or session.get_config_variable("region")
         if not region:
             raise BadParameter(f"{self._option}region: it is not given; name the {self.name} Region, like eu-west-1.")
         known = [
