@@ -18,7 +18,6 @@ from lab.aws.world import Row
 from lab.clock import seconds
 
 _JOBS_KEPT_S = 30 * 86400
-_COPY_DELAY_S = 5.0
 _ENDED = {"COMPLETED", "FAILED", "PARTIAL", "ABORTED", "EXPIRED"}
 
 
@@ -73,6 +72,8 @@ class Writer:
         if point is None or not self._copies(run):
             return
         copy = self._copy(run, backup, point, run.copy)
+        if copy is None:
+            return
         for member_copy in self._member_copies(run, copy, members):
             self._land(run, member_copy[0], member_copy[1], parent=copy)
         self._land(run, copy, point)
@@ -214,8 +215,8 @@ class Writer:
     def _copies(self, run: Run) -> bool:
         return run.copied and (run.entry.on_demand or self.plan.at(run.slot).copies)
 
-    def _copy(self, run: Run, backup: Row, point: Row, outcome: dict[str, Any] | None, parent: Row | None = None) -> Row:
-        start = backup["CompletionDate"].timestamp() + _COPY_DELAY_S
+    def _copy(self, run: Run, backup: Row, point: Row, outcome: dict[str, Any] | None) -> Row | None:
+        start = backup["CompletionDate"].timestamp() + seconds(run.keys["copy_delay"])
         version = self.plan.at(run.slot)
         row: Row = {
             "AccountId": run.entry.account,
@@ -237,6 +238,8 @@ class Writer:
         _maybe(row, "CreatedBy", backup.get("CreatedBy"))
         if backup.get("CreatedBy"):
             row["CreatedByBackupJobId"] = backup["BackupJobId"]
+        if start > self.stage.now:
+            return None
         self._end_copy(row, run, start, outcome)
         if start >= self.stage.now - _JOBS_KEPT_S:
             self.copies.append(row)
@@ -332,6 +335,8 @@ class Writer:
             point["ParentRecoveryPointArn"] = copy["SourceRecoveryPointArn"]
             point["CompositeMemberIdentifier"] = member["name"]
             child = self._copy(run, backup, point, outcome)
+            if child is None:
+                continue
             child.update({"ParentJobId": copy["CopyJobId"], "CompositeMemberIdentifier": member["name"]})
             made.append((child, point))
         if made:

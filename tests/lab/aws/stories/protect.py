@@ -24,6 +24,7 @@ _RUN = {
     "took": "12m",
     "copy_took": "25m",
     "copy_queue": "1m",
+    "copy_delay": "5s",
     "size": None,
     "message": None,
     "category": None,
