@@ -10,7 +10,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._settings import cluster_settings
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._settings.cluster import cluster_settings
 
 
 def _cluster_settings(variables: t.Any) -> dict[str, t.Any]:

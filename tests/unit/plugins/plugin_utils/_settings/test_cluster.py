@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.sre.backup_sync.plugins.plugin_utils import _settings
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._settings import cluster_settings
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._settings import cluster
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._settings.cluster import cluster_settings
 
 GOOD = {"cluster_sync_namespace": "backup", "cluster_sync_rpo": "24h", "cluster_sync_window": "1d"}
 CUSTOM = {
@@ -138,12 +138,13 @@ def test_what_defaults_to_the_namespace_is_not_told_again():
     assert len(cluster_settings(variables)["problems"]) == 1
 
 
-def test_every_variable_of_the_role_is_looked_at():
+@pytest.mark.parametrize("role", ["cluster_sync", "region_sync"])
+def test_every_variable_of_the_role_is_looked_at(role):
     """The role hands over each option of its argument spec, and each has a default."""
-    role = Path(_settings.__file__).parents[2] / "roles" / "cluster_sync"
-    options = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
-    checked = yaml.safe_load((role / "vars" / "main.yml").read_text())["__cluster_sync_checked"]
+    folder = Path(cluster.__file__).parents[3] / "roles" / role
+    options = yaml.safe_load((folder / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    checked = yaml.safe_load((folder / "vars" / "main.yml").read_text())[f"__{role}_checked"]
     handed = set(re.findall(r"'(\w+)': ", checked))
     assert set(options) == handed - {"names_of_others"}
-    defaults = yaml.safe_load((role / "defaults" / "main.yml").read_text())
+    defaults = yaml.safe_load((folder / "defaults" / "main.yml").read_text())
     assert set(options) - {"backup_sync_in_process"} == set(defaults)

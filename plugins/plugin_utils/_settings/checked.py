@@ -1,0 +1,182 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""The variables of a role, held against what they must be before anything is read.
+
+Their shapes and choices are those of the role's argument spec; what a value may be is asked of the very functions that
+the steps ask. So each problem is told once, in the words of whoever runs the playbook, and all of them at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import typing as t
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, duration_parameter
+
+Variables = t.Dict[str, t.Any]
+Check = t.Callable[[Variables, str], t.Any]
+
+_ROLES = Path(__file__).resolve().parents[3] / "roles"
+
+
+@dataclass(frozen=True)
+class RoleRules:
+    """What the argument spec of a role cannot say.
+
+    checks: {variable: what refuses it with a BadParameter}. required: variables whose check also runs when they are not
+    given. durations: (variable, its name in the settings, at least in seconds, at most in days). defaults_to: {variable:
+    the variable that it takes its value from}, so that what is told of one is not told of the other again. examples:
+    what a dictionary or a list looks like on the command line.
+    """
+
+    role: str
+    checks: t.Mapping[str, Check]
+    required: tuple[str, ...]
+    durations: tuple[tuple[str, str, float, int], ...]
+    defaults_to: t.Mapping[str, str] = field(default_factory=dict)
+    examples: t.Mapping[str, t.Any] = field(default_factory=dict)
+
+
+def checked(rules: RoleRules, variables: Variables) -> dict[str, t.Any]:
+    """{problems, settings}: one sentence for each variable that cannot be used, and the durations in seconds.
+
+    An empty duration is one that was not given: it is None in the settings.
+    """
+    given = {name: value for name, value in variables.items() if value not in ("", None)}
+    for name, other in rules.defaults_to.items():
+        if given.get(name) == given.get(other):
+            given.pop(name, None)
+    options = _role_options(rules.role)
+    shapes = {
+        name: shape_problems(name, options[name], value, rules.examples)
+        for name, value in given.items()
+        if name in options
+    }
+    sound = {name: value for name, value in given.items() if not shapes.get(name)}
+    problems = [problem for found in shapes.values() for problem in found]
+    for name, check in rules.checks.items():
+        if name in sound or (name in rules.required and name not in given):
+            problems += _refusals(check, sound, name)
+    settings: dict[str, t.Any] = {}
+    for name, setting, least, days in rules.durations:
+        try:
+            settings[setting] = duration_parameter(sound, name, least=least, most=days * 86400.0)
+        except BadParameter as exc:
+            problems.append(str(exc))
+    called = variables.get(f"{rules.role}_name")
+    if called and called in (variables.get("names_of_others") or []):
+        problems.append(f"{rules.role}_name: two pairs of this run are called {called!r}; give each a name of its own.")
+    return {"problems": problems, "settings": settings}
+
+
+def check_rule_files(variables: Variables, name: str) -> None:
+    """Raises BadParameter with all that is wrong in the user's rule files."""
+    from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import RuleError, load_rules
+
+    problems = []
+    for path in variables[name]:
+        try:
+            load_rules(str(path))
+        except RuleError as exc:
+            problems.append(f"{name}: {exc}")
+    if problems:
+        raise BadParameter(" ".join(problems))
+
+
+def _refusals(check: Check, variables: Variables, name: str) -> list[str]:
+    try:
+        check(variables, name)
+    except BadParameter as exc:
+        return [str(exc)]
+    return []
+
+
+def _role_options(role: str) -> dict[str, t.Any]:
+    """The options of the role's argument spec."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    with (_ROLES / role / "meta" / "argument_specs.yml").open(encoding="utf-8") as file:
+        return yaml.load(file, Loader=loader)["argument_specs"]["main"]["options"]
+
+
+# ------------------------------------------------------------------------------------------------------- shapes
+
+_NOUNS = {"str": "text", "path": "text", "dict": "dictionary", "list": "list", "bool": "boolean", "float": "number"}
+_REMEDIES = {
+    "str": "give one text, in quotes where YAML reads something else",
+    "path": "give one path",
+    "dict": "give a dictionary of its options",
+    "list": "give a list",
+    "bool": "give true or false",
+    "float": "give a number",
+}
+_TRUTH = frozenset({"yes", "no", "true", "false", "on", "off", "y", "n", "t", "f", "1", "0"})
+
+
+def shape_problems(
+    name: str, spec: dict[str, t.Any], value: t.Any, examples: t.Mapping[str, t.Any]
+) -> list[str]:
+    """Where the value is not what its argument spec asks for; a number is good for a text.
+
+    The value itself, which may be a secret, is only shown where it is one of a few choices.
+    """
+    wanted = spec["type"]
+    if value is None or wanted == "raw":
+        return []
+    if not _fits(wanted, value):
+        return [f"{name}: it is no {_NOUNS[wanted]} but {_noun_of(value)}; {_remedy(name, wanted, examples)}."]
+    if spec.get("choices") and str(value) not in spec["choices"]:
+        return [f"{name}: it cannot be {str(value)[:80]!r}; give {_or(spec['choices'])}."]
+    if wanted == "list" and spec.get("elements"):
+        of = {"type": spec["elements"]}
+        return [text for at, row in enumerate(value) for text in shape_problems(f"{name}[{at}]", of, row, examples)]
+    if wanted == "dict" and spec.get("options"):
+        options = spec["options"]
+        return [text for key, item in value.items() for text in _member_problems(name, options, key, item, examples)]
+    return []
+
+
+def _member_problems(
+    name: str, options: dict[str, t.Any], key: str, value: t.Any, examples: t.Mapping[str, t.Any]
+) -> list[str]:
+    if key in options:
+        return shape_problems(f"{name}.{key}", options[key], value, examples)
+    near = difflib.get_close_matches(key, options, n=1)
+    return [f"{name}.{key}: there is no such option; give {near[0] if near else _or(sorted(options))}."]
+
+
+def _fits(wanted: str, value: t.Any) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if wanted in ("dict", "list"):
+        return isinstance(value, dict if wanted == "dict" else list)
+    if wanted == "bool":
+        return str(value).lower() in _TRUTH
+    if wanted == "float":
+        return number or (isinstance(value, str) and value.replace(".", "", 1).isdigit())
+    return number or isinstance(value, str)
+
+
+def _noun_of(value: t.Any) -> str:
+    if isinstance(value, dict):
+        return "a dictionary"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, bool):
+        return "a boolean"
+    return "a text" if isinstance(value, str) else "a number"
+
+
+def _remedy(name: str, wanted: str, examples: t.Mapping[str, t.Any]) -> str:
+    if name in examples:
+        return f"write it as JSON, for example -e '{json.dumps({name: examples[name]})}'"
+    return _REMEDIES[wanted]
+
+
+def _or(words: t.Sequence[str]) -> str:
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
