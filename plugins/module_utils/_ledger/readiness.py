@@ -216,7 +216,7 @@ def _resource_row(
         best = _latest(entry for entry in entries if entry.verdict == "pruned" and _is_ready(entry.destination))
     best_time = best.time if best else None
     source_time = _newest_source(entries)
-    exposure = _exposure(best_time, now, error_s)
+    exposure = exposure_of(best_time, now, error_s)
     behind = None if best_time is None or source_time is None else round(source_time - best_time, 1)
     return {
         "resource": resource,
@@ -226,21 +226,30 @@ def _resource_row(
         "exposure_error_s": error_s,
         "behind_s": behind,
         "ready": _ready(newest_pair),
-        "verdict": _verdict(entries, newest_pair, exposure, rpo_s, error_s),
+        "verdict": resource_verdict(
+            {entry.verdict for entry in entries},
+            newest_pair is not None and newest_pair.verdict == "not_ready",
+            exposure,
+            rpo_s,
+            error_s,
+        ),
         "method": best.method if best else None,
         "missing": sum(entry.verdict in ("missing", "overdue") for entry in entries),
     }
 
 
-def _verdict(
-    entries: list[Entry],
-    newest_pair: Entry | None,
+def resource_verdict(
+    verdicts: t.AbstractSet[str],
+    newest_broken: bool,
     exposure_s: float | None,
     rpo_s: float | None,
     error_s: float,
 ) -> str:
-    verdicts = {entry.verdict for entry in entries}
-    newest_broken = newest_pair is not None and newest_pair.verdict == "not_ready"
+    """What the verdicts of a resource's points come to, by whatever pairing they were found.
+
+    newest_broken: the newest source point has a copy that cannot be used. exposure_s: seconds of data that a disaster
+    now would cost, None where nothing usable has arrived; error_s: how far it may be wrong.
+    """
     if exposure_s is None:
         for verdict, named in (("ambiguous", "unknown"), ("unknown", "unknown"), ("not_ready", "not_ready")):
             if verdict in verdicts:
@@ -271,7 +280,7 @@ def _newest_source(entries: t.Iterable[Entry]) -> float | None:
     return max((time for time in times if time is not None), default=None)
 
 
-def _exposure(time: float | None, now: float, error_s: float) -> float | None:
+def exposure_of(time: float | None, now: float, error_s: float) -> float | None:
     """Seconds of data that a disaster now would cost; below zero only where a clock is wrong beyond doubt."""
     if time is None:
         return None
