@@ -14,7 +14,7 @@ import typing as t
 from collections import defaultdict
 from datetime import datetime, timezone
 
-from ansible_collections.sre.backup_sync.plugins.module_utils._clients.kubernetes import connection_spec
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.api import connection_spec
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     DEFAULT_ROWS,
     BadParameter,

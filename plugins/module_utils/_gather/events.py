@@ -14,7 +14,7 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime, timedelta
 
-from ansible_collections.sre.backup_sync.plugins.module_utils._clients.kubernetes import connection_spec, path_of
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.api import connection_spec, path_of
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     ReadFailed,
     duration_parameter,

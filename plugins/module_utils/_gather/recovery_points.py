@@ -11,7 +11,7 @@ import re
 import typing as t
 from collections import Counter
 
-from ansible_collections.sre.backup_sync.plugins.module_utils._clients.kubernetes import connection_spec
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.api import connection_spec
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     DEFAULT_ROWS,
     BadParameter,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime
 
-from ansible_collections.sre.backup_sync.plugins.module_utils._clients.kubernetes import connection_spec, path_of
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.api import connection_spec, path_of
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     DEFAULT_ROWS,
     BadParameter,
@@ -26,6 +26,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _co
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import (
     denied_entry,
     namespace_parameter,
+    object_name_parameter,
     rows_parameter,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._config_document import (
@@ -72,7 +73,9 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     checks.check_expectations(params.get("expected"))
     check_schema(params.get("schema"))
     jobs = _jobs_parameter(params)
-    name, namespace, most = params["configmap"], namespace_parameter(params), rows_parameter(params)
+    name, namespace, most = object_name_parameter(params, "configmap"), namespace_parameter(params), rows_parameter(params)
+    if name is None:
+        raise BadParameter("configmap: it is empty; name the ConfigMap that holds the replication rules.")
     source_namespace = (params.get("source") or {}).get("namespace") or namespace
     query = {"configmap": name, "namespace": namespace, "key": params.get("key"), "format": params["format"]}
     try:

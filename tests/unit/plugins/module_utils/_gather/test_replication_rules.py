@@ -442,7 +442,7 @@ def test_a_named_key_that_is_not_there_is_a_finding():
         ({"expected": {"a": {"regex": "("}}}, "regex"),
         ({"expected": {"a": {"min": "much"}}}, "min"),
         ({"expected": {"a": {"one_of": "x"}}}, "one_of"),
-        ({"configmap": "../secrets/x"}, "API path"),
+        ({"configmap": "../secrets/x"}, "configmap: '../secrets/x' is no name"),
         ({"jobs": {"jobs": []}}, "jobs:"),
     ],
 )
