@@ -109,7 +109,7 @@ class JobReader:
 
     def row(self, job: Json) -> CopyJobRow:
         """The row of one CopyJob as its JSON came."""
-        one = self._one
+        one = self.one
         return CopyJobRow(
             copy_job=str(job.get("CopyJobId") or ""),
             state=one(str(job.get("State") or "")),
@@ -121,16 +121,17 @@ class JobReader:
             resource=one(resource_name(job)),
             type=one(str(job.get("ResourceType") or "unknown")),
             size_bytes=job.get("BackupSizeInBytes"),
-            message=self._message(job.get("StatusMessage")),
+            message=self.message(job.get("StatusMessage")),
             category=one(_text(job.get("MessageCategory"))),
             origin=self._origin(job),
             parent=one(_text(job.get("ParentJobId"))),
         )
 
-    def _one(self, value: t.Any) -> t.Any:
+    def one(self, value: t.Any) -> t.Any:
+        """The value, the same object for equal ones."""
         return self._known.setdefault(value, value)
 
-    def _message(self, text: t.Any) -> str | None:
+    def message(self, text: t.Any) -> str | None:
         """Masked once for all jobs with the same text; a text may be as long as AWS likes."""
         if not text:
             return None
@@ -139,7 +140,7 @@ class JobReader:
 
     def _origin(self, job: Json) -> Origin:
         made, kept = job.get("CreatedBy") or {}, job.get("DestinationRecoveryPointLifecycle") or {}
-        return self._one(
+        return self.one(
             Origin(
                 role=job.get("IamRoleArn"),
                 plan=made.get("BackupPlanName"),
@@ -345,7 +346,7 @@ class _Tables:
         """The last of the packed values."""
         return {"layout": LAYOUT, **{name: list(places) for name, places in vars(self).items()}}
 
-    def point(self, column: tuple[list[int], list[str]], point: str) -> None:
+    def add_point(self, column: tuple[list[int], list[str]], point: str) -> None:
         """Add a recovery point's ARN to a column."""
         cut = max(point.rfind(":"), point.rfind("/")) + 1
         column[0].append(_place(self.stems, point[:cut]))
@@ -372,8 +373,8 @@ def _block(rows: list[CopyJobRow], tables: _Tables) -> Json:
     source: tuple[list[int], list[str]] = ([], [])
     destination: tuple[list[int], list[str]] = ([], [])
     for row in rows:
-        tables.point(source, row.source_point)
-        tables.point(destination, row.destination_point or "")
+        tables.add_point(source, row.source_point)
+        tables.add_point(destination, row.destination_point or "")
     created = [round(row.created * 1000) for row in rows]
     return {
         "copy_job": [_undashed(row.copy_job) for row in rows],
@@ -415,9 +416,9 @@ def _rows(block: Json, tables: Json) -> t.Iterator[CopyJobRow]:
     names = ("copy_job", "state", "created", "took", "resource", "size", "message", "origin", "parent")
     points = zip(*block["source"], *block["destination"])
     at = 0
-    for (copy_job, state, created, took, resource, size, message, origin, parent), (stem, rest, to_stem, to_rest) in zip(
-        zip(*(block[name] for name in names)), points
-    ):
+    jobs = zip(*(block[name] for name in names))
+    for (copy_job, state, created, took, resource, size, message, origin, parent), point in zip(jobs, points):
+        stem, rest, to_stem, to_rest = point
         at += created
         resource_arn, name, kind = resources[resource]
         text, category = messages[message]
