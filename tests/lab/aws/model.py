@@ -29,7 +29,7 @@ def action_prefix(service: str) -> str:
 
 
 class Model:
-    """One service's model. protocol: the one of its first generation: rest-json, json, query or ec2."""
+    """One service's model."""
 
     def __init__(self, service: str) -> None:
         self.service = service
@@ -41,8 +41,8 @@ class Model:
 
     @property
     def protocol(self) -> str:
-        """Return the wire format of the service's older clients."""
-        return str(self._raw.metadata["protocol"])
+        """Return the wire format that the SDK chooses."""
+        return str(self._raw.resolved_protocol)
 
     @property
     def json_version(self) -> str:

@@ -4,9 +4,9 @@
 """What a service answers: one module a service, each with ``OPERATIONS: dict[str, Handler]``.
 
 A module may also hold, for the authorization of a call:
-``RESOURCES: dict[str, Resource]``, by operation: the ARN that a policy's Resource is matched with ("*" where absent);
-``ACTIONS: dict[str, str | None]``, by operation: the IAM action where it is not "<prefix>:<Operation>"; None: the handler
-decides itself, or anybody may.
+``RESOURCES: dict[str, Resource]``, by operation: the ARN that a policy's Resource is matched with, "*" where absent;
+``ACTIONS: dict[str, str | None]``, by operation: the IAM action where it is not "<prefix>:<Operation>"; None: the
+handler decides itself, or anybody may.
 """
 
 from __future__ import annotations

@@ -20,7 +20,9 @@ from lab.aws.world import Identity, Place
 
 _PAGE = 100
 _SINCE = datetime(2024, 1, 1, tzinfo=timezone.utc)
-_ROLE_MEMBERS = ("Path", "CreateDate", "Description", "MaxSessionDuration", "PermissionsBoundary", "Tags", "RoleLastUsed")
+_ROLE_MEMBERS = (
+    "Path", "CreateDate", "Description", "MaxSessionDuration", "PermissionsBoundary", "Tags", "RoleLastUsed",
+)  # fmt: skip
 
 
 def _encoded(document: Mapping[str, Any]) -> str:
@@ -137,8 +139,8 @@ def _principal(place: Place, call: Call) -> tuple[Identity, dict[str, dict[str, 
 def simulate_principal_policy(place: Place, call: Call) -> dict[str, Any]:
     """Return what the identity policies of a principal and the SCPs say; a resource's own policies have no part."""
     principal, named = _principal(place, call)
-    added = {f"PolicyInputList.{n}": json.loads(text) for n, text in enumerate(call.params.get("PolicyInputList", []), 1)}
-    policies = {**named, **added}
+    inputs = enumerate(call.params.get("PolicyInputList", []), 1)
+    policies = {**named, **{f"PolicyInputList.{number}": json.loads(text) for number, text in inputs}}
     simulated = Identity("", None, principal.account, principal.arn, list(policies.values()))
     results = [
         _simulated(place, call, simulated, policies, action, resource)
@@ -157,7 +159,7 @@ def _simulated(
     ask = iam.Ask(action, resource, context)
     verdict = iam.decide(place.world, principal, ask)
     matched = [
-        {"SourcePolicyId": name.rpartition("/")[2], "SourcePolicyType": "IAM Policy"}
+        {"SourcePolicyId": name.rpartition("/")[2], "SourcePolicyType": _policy_type(name, principal)}
         for name, document in policies.items()
         if any(iam.applies(statement, ask) for statement in iam.listed(document.get("Statement", [])))
     ]
@@ -171,6 +173,14 @@ def _simulated(
     if call.account in place.world.organization.get("accounts", []):
         result["OrganizationsDecisionDetail"] = {"AllowedByOrganizations": verdict.by != "service control policy"}
     return result
+
+
+def _policy_type(name: str, principal: Identity) -> str:
+    if name.startswith("arn:"):
+        return "aws-managed" if name.split(":")[4] == "aws" else "user-managed"
+    if name.startswith("PolicyInputList."):
+        return "none"
+    return "user" if ":user/" in principal.arn else "role"
 
 
 def _role_arn(place: Place, call: Call) -> str:
