@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs the cluster playbook against the lab as a user would: another process, real clients, real HTTP."""
+"""Runs the playbooks against the lab as a user would: another process, real clients, real HTTP."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "tests" / "lab" / "serve.py"
-SCENARIOS = ROOT / "tests" / "lab" / "scenarios"
+SCENARIOS = {
+    "cluster": ROOT / "tests" / "lab" / "scenarios",
+    "region": ROOT / "tests" / "lab" / "region_scenarios",
+}
 START_S = 30.0
 
 
@@ -36,7 +39,7 @@ class Lab:
     folder: Path
 
     def audit(self, skip: int = 0) -> list[dict[str, t.Any]]:
-        """Every request that the API servers saw so far, but for the first ones."""
+        """Every request that the lab's servers saw so far, but for the first ones."""
         path = Path(self.info["audit"])
         return [json.loads(line) for line in path.read_text().splitlines()[skip:]] if path.exists() else []
 
@@ -51,14 +54,19 @@ class Run:
     diagnosis: dict[str, t.Any] = field(default_factory=dict)
 
 
-def scenario(name: str) -> dict[str, t.Any]:
+def scenario_file(name: str, kind: str = "cluster") -> Path:
+    """The file of a scenario of that kind of target."""
+    return SCENARIOS[kind] / f"{name}.yaml"
+
+
+def scenario(name: str, kind: str = "cluster") -> dict[str, t.Any]:
     """The scenario file as data."""
-    return yaml.safe_load((SCENARIOS / f"{name}.yaml").read_text())
+    return yaml.safe_load(scenario_file(name, kind).read_text())
 
 
-def scenario_names() -> list[str]:
+def scenario_names(kind: str = "cluster") -> list[str]:
     """All scenarios, in the order of their names."""
-    return sorted(path.stem for path in SCENARIOS.glob("*.yaml"))
+    return sorted(path.stem for path in SCENARIOS[kind].glob("*.yaml"))
 
 
 @contextmanager
@@ -89,17 +97,33 @@ def lab(scenario_file: Path, folder: Path) -> t.Iterator[Lab]:
 
 def variables(lab_info: dict[str, t.Any], described: dict[str, t.Any], report_dir: Path) -> dict[str, t.Any]:
     """Extra variables of a run: the lab's connections, then what the scenario sets."""
+    values = _region_variables(lab_info) if lab_info.get("kind") == "region" else _cluster_variables(lab_info, described)
+    return {**values, "sync_report_dir": str(report_dir), **(described.get("vars") or {})}
+
+
+def _cluster_variables(lab_info: dict[str, t.Any], described: dict[str, t.Any]) -> dict[str, t.Any]:
     namespace = described.get("namespace", "backup")
     values: dict[str, t.Any] = {
         "cluster_sync_namespace": namespace,
         "cluster_sync_source": {"kubeconfig": lab_info["source"]["kubeconfig"]},
         "cluster_sync_destination": {"kubeconfig": lab_info["destination"]["kubeconfig"]},
-        "sync_report_dir": str(report_dir),
     }
     if lab_info.get("prometheus"):
         values["cluster_sync_prometheus"] = {"prometheus_url": lab_info["prometheus"]["url"]}
-    values.update(described.get("vars") or {})
     return values
+
+
+def _region_variables(lab_info: dict[str, t.Any]) -> dict[str, t.Any]:
+    source, destination = lab_info["source"], lab_info["destination"]
+    keys = {name: source[name] for name in ("access_key", "secret_key", "session_token") if source[name]}
+    return {
+        "region_sync_vault_name": source["vault"],
+        "region_sync_destination_vault_name": destination["vault"],
+        "region_sync_source_region": source["region"],
+        "region_sync_destination_region": destination["region"],
+        "region_sync_source": {**keys, "endpoint_url": lab_info["url"], "aws_ca_bundle": lab_info["ca"]},
+        "region_sync_destination": {"role_arn": destination["role_arn"]} if destination["role_arn"] else {},
+    }
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -124,10 +148,16 @@ def play(
     folder: Path,
     values: dict[str, t.Any],
     *arguments: str,
-    playbook: str = "sre.backup_sync.cluster",
+    playbook: str | None = None,
     timeout_s: float = 180.0,
 ) -> Run:
-    """Run the playbook with these extra variables and read what it left in the report directory."""
+    """Run the playbook with these extra variables and read what it left in the report directory.
+
+    playbook: by default the one whose variables are given.
+    """
+    if playbook is None:
+        region = any(name.startswith("region_sync_") for name in values)
+        playbook = f"sre.backup_sync.{'region' if region else 'cluster'}"
     folder.mkdir(parents=True, exist_ok=True)
     extra = folder / "vars.json"
     extra.write_text(json.dumps(values))

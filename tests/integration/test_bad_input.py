@@ -17,7 +17,7 @@ import pytest
 @pytest.fixture(scope="module")
 def healthy(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[harness.Lab]:
     folder = tmp_path_factory.mktemp("bad-input")
-    with harness.lab(harness.SCENARIOS / "healthy.yaml", folder / "lab") as lab:
+    with harness.lab(harness.scenario_file("healthy"), folder / "lab") as lab:
         yield lab
 
 
@@ -189,7 +189,7 @@ def test_one_sentence(name: str, healthy: harness.Lab, tmp_path: Path) -> None:
 def test_a_login_page_instead_of_prometheus_is_told(healthy: harness.Lab, tmp_path: Path) -> None:
     """It answers, but not as Prometheus: a gap for the diagnosis, the end of the task for who wants that."""
     lab_file = tmp_path / "html.yaml"
-    text = (harness.SCENARIOS / "prometheus-down.yaml").read_text()
+    text = (harness.scenario_file("prometheus-down")).read_text()
     lab_file.write_text(text.replace("{down: true}", "{html: true}"))
     with harness.lab(lab_file, tmp_path / "lab") as lab:
         values = harness.variables(lab.info, harness.scenario("healthy"), tmp_path / "report")
@@ -219,7 +219,7 @@ def test_a_selector_that_finds_nothing_says_so_and_concludes_nothing(healthy: ha
 
 
 def test_a_red_job_has_its_report(tmp_path: Path) -> None:
-    with harness.lab(harness.SCENARIOS / "dns-failure.yaml", tmp_path / "lab") as lab:
+    with harness.lab(harness.scenario_file("dns-failure"), tmp_path / "lab") as lab:
         values = harness.variables(lab.info, harness.scenario("dns-failure"), tmp_path / "report")
         run = harness.play(tmp_path, dict(values, cluster_sync_fail_on="failing"))
     assert run.code != 0

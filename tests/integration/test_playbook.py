@@ -20,7 +20,7 @@ pytestmark = pytest.mark.xdist_group("playbook")
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[harness.Lab]:
     folder = tmp_path_factory.mktemp("playbook")
-    with harness.lab(harness.SCENARIOS / "dns-failure.yaml", folder / "lab") as running:
+    with harness.lab(harness.scenario_file("dns-failure"), folder / "lab") as running:
         yield running
 
 

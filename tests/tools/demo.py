@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Show what the collection does: start the lab for a broken and for a healthy pair, and run the playbook on each.
+"""Show what the collection does: start the lab for a broken and a healthy pair of each kind, and diagnose each.
 
 The reports stay in the folder that is given. The exit status says whether both diagnoses are what their scenarios state.
 """
@@ -25,7 +25,13 @@ sys.path.insert(0, str(ROOT / "tests" / "integration"))
 import harness  # noqa: E402  pylint: disable=wrong-import-position
 
 RECORDINGS = ROOT / "tests" / "lab" / "recordings"
-SCENARIOS = ("dns-failure", "healthy")
+# (kind of target, scenario): a broken and a healthy one of each
+SCENARIOS = (
+    ("cluster", "dns-failure"),
+    ("cluster", "healthy"),
+    ("region", "vault-access-policy"),
+    ("region", "healthy"),
+)
 
 
 def main() -> int:
@@ -33,29 +39,29 @@ def main() -> int:
     folder = pathlib.Path(sys.argv[1]).resolve()
     shutil.rmtree(folder, ignore_errors=True)
     wrong: list[str] = []
-    for name in SCENARIOS:
-        wrong += _show(name, folder)
+    for kind, name in SCENARIOS:
+        wrong += _show(kind, name, folder)
     for sentence in wrong:
         print(f"demo: {sentence}", file=sys.stderr)
     print(f"\nThe reports are in {folder}.")
     return 1 if wrong else 0
 
 
-def _show(name: str, folder: pathlib.Path) -> list[str]:
+def _show(kind: str, name: str, folder: pathlib.Path) -> list[str]:
     """Diagnose one scenario before the reader's eyes; what is not as the scenario states."""
-    path = next((ROOT / "tests" / "lab" / "scenarios").glob(f"{name}.y*ml"))
-    described = yaml.safe_load(path.read_text(encoding="utf-8"))
-    print(f"\n##### {name}: {described['title']} #####", flush=True)
+    path, described = harness.scenario_file(name, kind), harness.scenario(name, kind)
+    target = f"{kind}-{name}"
+    print(f"\n##### {target}: {described['title']} #####", flush=True)
     with tempfile.TemporaryDirectory(prefix="backup-sync-demo-") as place:
         path = with_metrics(path, described, pathlib.Path(place))
         with harness.lab(path, pathlib.Path(place) / "lab") as lab:
             values = harness.variables(lab.info, described, folder)
-            values.update(cluster_sync_name=name)
-            command = ["ansible-playbook", "sre.backup_sync.cluster", "-e", f"@{_written(place, values)}"]
+            values[f"{kind}_sync_name"] = target
+            command = ["ansible-playbook", f"sre.backup_sync.{kind}", "-e", f"@{_written(place, values)}"]
             code = subprocess.run(command, check=False, env=_environment(pathlib.Path(place))).returncode
     if code:
-        return [f"{name}: the playbook ended with {code}"]
-    return _unexpected(name, folder / name / "diagnosis.json", described["expect"])
+        return [f"{target}: the playbook ended with {code}"]
+    return _unexpected(target, folder / target / "diagnosis.json", described["expect"])
 
 
 def with_metrics(path: pathlib.Path, described: dict[str, t.Any], place: pathlib.Path) -> pathlib.Path:

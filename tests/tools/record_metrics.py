@@ -27,8 +27,8 @@ from lab import prometheus, recorded  # noqa: E402  pylint: disable=wrong-import
 def main() -> int:
     """Write a recording for each of the demo's scenarios that has metrics, into the folder that is given."""
     folder = pathlib.Path(sys.argv[1]).resolve()
-    for name in demo.SCENARIOS:
-        if "prometheus" in harness.scenario(name):
+    for kind, name in demo.SCENARIOS:
+        if kind == "cluster" and "prometheus" in harness.scenario(name):
             recording = _record(name)
             if not recording["answers"]:
                 print(f"record: the playbook asked nothing in the scenario {name}", file=sys.stderr)
@@ -43,7 +43,7 @@ def _record(name: str) -> dict[str, t.Any]:
     answers: dict[str, t.Any] = {}
     with tempfile.TemporaryDirectory(prefix="backup-sync-record-") as place:
         folder = pathlib.Path(place)
-        with harness.lab(harness.SCENARIOS / f"{name}.yaml", folder / "lab") as lab:
+        with harness.lab(harness.scenario_file(name), folder / "lab") as lab:
             values = harness.variables(lab.info, harness.scenario(name), folder / "report")
             between = recorded.handler(recorded.recorder(lab.info["prometheus"]["url"], answers))
             with prometheus.serve_front(prometheus.PrometheusLab(), between) as front:
