@@ -94,7 +94,14 @@ def _managed_key(stage: Stage, side: Side, alias: str) -> str:
                     "Action": [*_USE, "kms:CreateGrant"],
                     "Resource": "*",
                     "Condition": {"StringEquals": {"kms:CallerAccount": side.account}},
-                }
+                },
+                {
+                    "Sid": "Allow direct access to key metadata to the account",
+                    "Effect": "Allow",
+                    "Principal": {"AWS": f"arn:aws:iam::{side.account}:root"},
+                    "Action": ["kms:Describe*", "kms:Get*", "kms:List*"],
+                    "Resource": "*",
+                },
             ],
         }
         created = moment(stage.now - 400 * DAY_S)
