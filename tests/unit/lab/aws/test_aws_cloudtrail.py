@@ -74,7 +74,7 @@ def test_newest_first_within_ninety_days() -> None:
     days = 86_400.0
     place = new_place(trail_events=[_event(3, 91 * days), _event(2, 89 * days), _event(1, 60), _event(0, -60)])
     assert _ids(place) == ["id-1", "id-2"]
-    assert _ids(place, StartTime=utc(NOW - 200 * days)) == ["id-1", "id-2"]
+    assert _ids(place, StartTime=utc(NOW - 200 * days), EndTime=utc(NOW + days)) == ["id-1", "id-2"]
 
 
 def test_the_window_includes_both_ends() -> None:

@@ -233,8 +233,8 @@ def _names(place: Place, **params: Any) -> list[str]:
 
 
 def test_series_that_were_idle_for_two_weeks_are_not_listed() -> None:
-    place = _place((-13.9 * _DAY, 1), Idle=[(-14.1 * _DAY, 1)], Recent=[(-3 * 3600, 1)], Never=[], Future=[(60, 1)])
-    assert _names(place) == ["Failed", "Recent"]
+    place = _place((-13.9 * _DAY, 1), Idle=[(-14.1 * _DAY, 1)], Recent=[(-3 * 3600, 1)], Earlier=[(-11_000, 1)], Never=[], Future=[(60, 1)])
+    assert _names(place) == ["Failed", "Recent", "Earlier"]
     assert _names(place, RecentlyActive="PT3H") == ["Recent"]
 
 

@@ -100,6 +100,10 @@ def test_events_come_oldest_first_or_newest_first() -> None:
     place = _place([_event(at[1], "x"), _event(at[0], "x"), _event(at[2], "x")])
     assert _filter(place) == at
     assert _filter(place, startFromHead=False, startTime=_NOW_MS - 9, limit=1) == at[::-1]
+    group = {"logGroupName": "/aws/events/backup", "startTime": _NOW_MS - 9, "limit": 1}
+    token = ask(place, "logs", "FilterLogEvents", startFromHead=False, **group)["nextToken"]
+    answer = ask(place, "logs", "FilterLogEvents", nextToken=token, **group)
+    assert [event["timestamp"] for event in answer["events"]] == [at[1]], "the token knows the direction"
     error = refused(place, "logs", "FilterLogEvents", logGroupName="/aws/events/backup", startFromHead=False, startTime=5)
     assert error.code == "InvalidParameterException"
 
@@ -238,6 +242,8 @@ def test_the_query_of_the_fact_sheet() -> None:
         ("detail.backupSizeInBytes = 7", 4),
         ("detail.backupSizeInBytes = 7.0", 4),
         ('detail.absent = "x"', 0),
+        ('detail.absent != "x"', 0),
+        ("detail.absent not like /x/", 0),
     ],
 )
 def test_conditions(condition: str, expected: int) -> None:
@@ -262,6 +268,8 @@ def test_counts_are_sorted_as_numbers() -> None:
     events = [_copy(_NOW_MS - index, "A") for index in range(10)] + [_copy(_NOW_MS - index, "B") for index in range(9)]
     rows = _query(_place(events), "stats count(*) as n by detail.state as state | sort n desc")
     assert rows == [{"state": "A", "n": "10"}, {"state": "B", "n": "9"}]
+    text = "stats count(*) as n by detail.state as state | sort n | limit 1"
+    assert _query(_place(events), text) == [{"state": "B", "n": "9"}]
     assert _query(_place(events), "stats count(*)") == [{"count(*)": "19"}]
 
 

@@ -104,6 +104,8 @@ def test_terms(pattern: str, expected: list[int]) -> None:
         ("{ $.* IS NULL }", _TRAIL),
         ("{ $.['cluster.name'] = \"c\" }", '{"cluster.name": "c"}'),
         ("{ $.eventType = %^Start|^Update% }", _TRAIL),
+        ('{ $.name = "A/B" }', r'{"name": "A\/B"}'),
+        ('{ $.size = "*e+22" }', '{"size": 1E22}'),
         ('{ $.name = "A/B" }', r'{"name": "\u0041\/B"}'),
     ],
 )
@@ -136,6 +138,8 @@ def test_json_matches(pattern: str, message: str) -> None:
             _USERS,
         ),
         ("{ $.user.email > 5 }", _USERS),
+        ("{ $.ThisFlag >= 1 }", _TRAIL),
+        ("{ $.ThisFlag = 1 }", _TRAIL),
         ('{ ($.detail.state = "FAILED") && ($.detail.state = "COMPLETED") }', _COPY_EVENT),
         ('{ $.errorCode = "*" }', _COPY_EVENT),
     ],
