@@ -25,7 +25,9 @@ _PAGE = 50
 def _describe_trails(place: Place, call: Call) -> dict[str, Any]:
     names = call.params.get("trailNameList") or []
     home = [_shown(row) for row in place.all("trails")]
-    shadows = list(_shadows(place, {row["TrailARN"] for row in home})) if call.params.get("includeShadowTrails", True) else []
+    shadows = (
+        list(_shadows(place, {row["TrailARN"] for row in home})) if call.params.get("includeShadowTrails", True) else []
+    )
     if not names:
         return {"trailList": home + shadows}
     # A name means a trail of this Region, an ARN any trail.
@@ -34,7 +36,7 @@ def _describe_trails(place: Place, call: Call) -> dict[str, Any]:
 
 
 def _shadows(place: Place, known: set[str]) -> Iterator[Row]:
-    """Yield the trails of other Regions that cover this one too, and the organization's trails of its management account."""
+    """Yield the trails of other Regions that cover this one too, and those of the organization's management account."""
     organization = place.world.organization
     member = place.account in organization.get("accounts", ())
     for (account, region), other in list(place.world.places.items()):

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """CloudWatch metrics. A row of ``metrics``: Namespace, MetricName, Dimensions, samples: [(epoch, value)], unit.
 
-Buckets begin at the request's StartTime, which is rounded down to the minute, the five minutes or the hour by its age: they
-stand on the clock's hours only where the client starts on one. A sample is seen with a Period that its age still has.
+Buckets begin at the request's StartTime, which is rounded down to the minute, the five minutes or the hour by its age:
+they stand on the clock's hours only where the client starts on one. A sample is seen with a Period that its age still has.
 """
 
 from __future__ import annotations
@@ -153,7 +153,9 @@ class _Request:
         samples = _samples(self._place, stat["Metric"], stat.get("Unit"))
         buckets = _buckets(samples, self._window, period, self._now)
         points: Points = {at: _statistic(values, stat["Stat"]) for at, values in buckets.items()}
-        return Series(points, tuple(start + index * period for index in range(max(0, math.ceil((end - start) / period)))))
+        return Series(
+            points, tuple(start + index * period for index in range(max(0, math.ceil((end - start) / period))))
+        )
 
 
 def _check_queries(place: Place, queries: list[dict[str, Any]]) -> None:
@@ -163,7 +165,9 @@ def _check_queries(place: Place, queries: list[dict[str, Any]]) -> None:
     for number, query in enumerate(queries, 1):
         where = f"MetricDataQueries.member.{number}"
         if not _ID.fullmatch(query["Id"]) or query["Id"] in seen:
-            raise _invalid(f"The value {query['Id']} for parameter {where}.Id is not matching the expected pattern or not unique.")
+            raise _invalid(
+                f"The value {query['Id']} for parameter {where}.Id is not matching the expected pattern or not unique."
+            )
         seen.add(query["Id"])
         if ("Expression" in query) == ("MetricStat" in query):
             raise _invalid(f"The parameter {where} must have exactly one of Expression and MetricStat.")
@@ -260,7 +264,9 @@ def _get_metric_statistics(place: Place, call: Call) -> dict[str, Any]:
             "You may reduce the datapoints requested by increasing Period, or decreasing the time range.",
         )
     buckets = _buckets(_samples(place, params, params.get("Unit")), window, period, call.now)
-    unit = next((row.get("unit", "None") for row in place.all("metrics") if _identity(row) == _identity(params)), "None")
+    unit = next(
+        (row.get("unit", "None") for row in place.all("metrics") if _identity(row) == _identity(params)), "None"
+    )
     points = [_datapoint(at, values, simple, extended, unit) for at, values in buckets.items()]
     # AWS gives them in no order at all.
     points.sort(key=lambda point: int(point["Timestamp"].timestamp()) * 2_654_435_761 % 2**32)

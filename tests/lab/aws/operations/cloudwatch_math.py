@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Metric math: + - * / of ids and numbers, brackets, and FILL(m, n | REPEAT | LINEAR).
 
-A point exists where all operands have one; a division by zero has none. FILL also fills a series without any point: AWS's
-text leaves that open. All other functions are refused as not in the lab.
+A point exists where all operands have one; a division by zero has none. FILL also fills a series without any point:
+AWS's text leaves that open. All other functions are refused as not in the lab.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class _Reader:
 
 
 def fill(series: Series, by: Value | str | None) -> Series:
-    """Give the empty buckets a value: a number, another series' value, the last one before, or one between both sides."""
+    """Give the empty buckets a value: a number, another series', the last one before, or one between both sides."""
     points = dict(series.points)
     known = sorted(series.points)
     for at in series.grid:

@@ -25,7 +25,9 @@ def _shown(row: Row) -> Row:
 
 
 def _page(call: Call, rows: list[Row], member: str) -> dict[str, Any]:
-    found, token = page(call, rows, call.params.get("Limit", _PAGE), call.params.get("NextToken"), "ValidationException")
+    found, token = page(
+        call, rows, call.params.get("Limit", _PAGE), call.params.get("NextToken"), "ValidationException"
+    )
     return {member: found, "NextToken": token} if token else {member: found}
 
 

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """AWS Health: one endpoint, so one set of ``health_events`` an account, in its us-east-1.
 
-Rows are Events with ``_description``, ``_metadata`` and ``_entities`` (AffectedEntity). The setting ``health_subscribed`` of
-that place tells whether the account's support plan includes the API; without it every call is refused.
+Rows are Events with ``_description``, ``_metadata`` and ``_entities`` (AffectedEntity). The setting
+``health_subscribed`` of that place tells whether the account's support plan includes the API; without it every call is
+refused.
 """
 
 from __future__ import annotations
@@ -102,7 +103,9 @@ def _describe_event_details(place: Place, call: Call) -> dict[str, Any]:
                 {"event": _shown(row), "eventDescription": description, "eventMetadata": row.get("_metadata", {})}
             )
         else:
-            failed.append({"eventArn": arn, "errorName": "InvalidEventArn", "errorMessage": f"Event {arn} was not found."})
+            failed.append(
+                {"eventArn": arn, "errorName": "InvalidEventArn", "errorMessage": f"Event {arn} was not found."}
+            )
     return {"successfulSet": found, "failedSet": failed}
 
 

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """CloudWatch Logs: groups, FilterLogEvents and Insights queries.
 
-A row of ``log_groups`` is a LogGroup with ``_events``: [{timestamp in ms, message, logStreamName, ingestionTime, eventId}],
-or with ``_generate``: a callable that returns a sequence of events in the order of time, made while they are read.
+A row of ``log_groups`` is a LogGroup with ``_events``: [{timestamp in ms, message, logStreamName, ingestionTime,
+eventId}], or with ``_generate``: a callable that returns a sequence of events in the order of time, made while they are
+read.
 ``_scan_events``: how many events one page of FilterLogEvents looks at, so that a small fixture has empty pages too.
 """
 

@@ -5,8 +5,8 @@
 
 Commands: fields f [as alias], ...; filter with = != like "text" or /regex/, =~ /regex/, not like, and, or, not, ( );
 stats count(*) [as alias] by f, bin(1h); sort f [asc|desc], ...; limit n. All else is a MalformedQueryException: never a
-result that does not belong to the query. Fields are @timestamp, @message, @logStream, @log, @ingestionTime and those of a JSON
-message (detail.state, items.0, `detail-type`). A comparison with a field that a message does not have is false.
+result that does not belong to the query. Fields are @timestamp, @message, @logStream, @log, @ingestionTime and those of
+a JSON message (detail.state, items.0, `detail-type`). A comparison with a field that a message does not have is false.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ DEFAULT_LIMIT = 10_000
 MAX_LIMIT = 100_000
 _TOKEN = re.compile(
     r"""\s*(?:(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<regex>/(?:[^/\\]|\\.)+/)|`(?P<quoted>[^`]+)`
-        |(?P<number>-?\d+(?:\.\d+)?(?![\w.]))|(?P<bin>bin\(\s*\d+\s*(?:ms|s|m|h|d)\w*\s*\))|(?P<count>count\(\s*\*?\s*\))
+        |(?P<number>-?\d+(?:\.\d+)?(?![\w.]))
+        |(?P<bin>bin\(\s*\d+\s*(?:ms|s|m|h|d)\w*\s*\))|(?P<count>count\(\s*\*?\s*\))
         |(?P<op>=~|!=|[=(),|*])|(?P<name>[A-Za-z_@][\w@.]*))""",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -38,7 +39,7 @@ class QueryError(ValueError):
 
 @dataclass(frozen=True)
 class Column:
-    """What a row has: a field, count(*) or bin(); ``key`` reads it from a message, ``name`` is what the result shows."""
+    """What a row has: a field, count(*) or bin(); ``key`` reads it from a message, ``name`` is what results show."""
 
     name: str
     key: Callable[[Message], str | None]
@@ -91,7 +92,9 @@ class Message:
     def _own(self, name: str) -> str | None:
         event = self.event
         if name in ("@timestamp", "@ingestionTime"):
-            return moment(event["timestamp"] if name == "@timestamp" else event.get("ingestionTime", event["timestamp"]))
+            return moment(
+                event["timestamp"] if name == "@timestamp" else event.get("ingestionTime", event["timestamp"])
+            )
         return {"@message": event["message"], "@logStream": event["logStreamName"], "@log": self.group}.get(name)
 
 
@@ -130,7 +133,9 @@ class _Reader:
         while position < len(text):
             match = _TOKEN.match(text, position)
             if match is None or match.lastgroup is None:
-                raise QueryError(f"unexpected symbol found {text[position:].strip()[:1]} at line 1 and position {position}")
+                raise QueryError(
+                    f"unexpected symbol found {text[position:].strip()[:1]} at line 1 and position {position}"
+                )
             self._tokens.append((match.lastgroup, match[match.lastgroup]))
             position = match.end()
         self._at = 0
@@ -389,7 +394,9 @@ def _counted(query: Query, messages: Iterable[Message], size: int) -> list[list[
     return rows[:size]
 
 
-def _first(size: int, messages: Iterable[Message], order: list[tuple[Callable[[Message], str | None], bool]]) -> list[Message]:
+def _first(
+    size: int, messages: Iterable[Message], order: list[tuple[Callable[[Message], str | None], bool]]
+) -> list[Message]:
     if len({down for dummy, down in order}) > 1:
         found = list(messages)
         for key, down in reversed(order):

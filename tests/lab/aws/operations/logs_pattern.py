@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Filter patterns of CloudWatch Logs: terms, "phrases", ?any, -not, %regular expressions% and { JSON conditions }.
 
-As AWS documents them. Everything is case-sensitive. In a JSON pattern a selector must point to a string or a number: where
-it points to nothing, an object, an array, true or null, both = and != are false (for a missing member AWS's text leaves
-that open); with a wildcard one of the nodes has to fit. Space-delimited patterns [a, b] are refused as not in the lab.
+As AWS documents them. Everything is case-sensitive. In a JSON pattern a selector must point to a string or a number:
+where it points to nothing, an object, an array, true or null, both = and != are false (for a missing member AWS's text
+leaves that open); with a wildcard one of the nodes has to fit. Space-delimited patterns [a, b] are not in the lab.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _TERM = re.compile(
-    r"""\s*(?P<sign>[?\-]?)(?:(?P<phrase>"(?:[^"\\]|\\.)*")|%(?P<regex>(?:[^%\\]|\\.)*)%|(?P<word>[A-Za-z0-9_]+))(?=\s|$)""",
+    r"""\s*(?P<sign>[?\-]?)(?:(?P<phrase>"(?:[^"\\]|\\.)*")|%(?P<regex>(?:[^%\\]|\\.)*)%
+        |(?P<word>[A-Za-z0-9_]+))(?=\s|$)""",
     re.VERBOSE,
 )
 _STEP = r"\.([A-Za-z0-9_\-]+)|\.?\['([^']+)'\]|\[(\d+)\]|(\.\*|\[\*\])"

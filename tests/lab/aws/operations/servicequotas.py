@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the sre.backup_sync authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Service Quotas. Rows of ``quotas`` are ServiceQuota with ``_default``, AWS's own value where the account has another."""
+"""Service Quotas. Rows of ``quotas`` are ServiceQuota with ``_default``: AWS's value where the account has another."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def _of_service(place: Place, call: Call) -> list[Row]:
 
 def _quota(place: Place, call: Call) -> Row:
     code = call.params["QuotaCode"]
-    found = next((row for row in place.matching("quotas", ServiceCode=call.params["ServiceCode"], QuotaCode=code)), None)
+    found = next(
+        (row for row in place.matching("quotas", ServiceCode=call.params["ServiceCode"], QuotaCode=code)), None
+    )
     if found is None:
         raise _none(f"The request failed because the specified quota {code} does not exist.")
     return found
@@ -65,7 +67,9 @@ def _list_service_quotas(place: Place, call: Call) -> dict[str, Any]:
 
 
 def _resource(place: Place, call: Call) -> str:
-    return f"arn:aws:servicequotas:{place.region}:{place.account}:{call.params['ServiceCode']}/{call.params['QuotaCode']}"
+    return (
+        f"arn:aws:servicequotas:{place.region}:{place.account}:{call.params['ServiceCode']}/{call.params['QuotaCode']}"
+    )
 
 
 OPERATIONS: dict[str, Handler] = {

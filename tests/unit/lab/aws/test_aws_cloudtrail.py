@@ -9,14 +9,27 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.sre.backup_sync.tests.unit.lab.aws.asking import ACCOUNT, NOW, ask, new_place, pages, refused, utc
+from ansible_collections.sre.backup_sync.tests.unit.lab.aws.asking import (
+    ACCOUNT,
+    NOW,
+    ask,
+    new_place,
+    pages,
+    refused,
+    utc,
+)
 from lab.aws.world import Place
 
 _MANAGEMENT = "999988887777"
 
 
 def _trail(name: str, region: str, account: str = ACCOUNT, **more: Any) -> dict[str, Any]:
-    return {"Name": name, "HomeRegion": region, "TrailARN": f"arn:aws:cloudtrail:{region}:{account}:trail/{name}", **more}
+    return {
+        "Name": name,
+        "HomeRegion": region,
+        "TrailARN": f"arn:aws:cloudtrail:{region}:{account}:trail/{name}",
+        **more,
+    }
 
 
 def _trails() -> Place:
@@ -116,7 +129,10 @@ def test_fifty_a_page() -> None:
 @pytest.mark.parametrize(
     ("params", "code"),
     [
-        ({"LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": "a"}] * 2}, "InvalidLookupAttributesException"),
+        (
+            {"LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": "a"}] * 2},
+            "InvalidLookupAttributesException",
+        ),
         ({"StartTime": utc(NOW), "EndTime": utc(NOW - 1)}, "InvalidTimeRangeException"),
         ({"NextToken": "made-up"}, "InvalidNextTokenException"),
         ({"EventCategory": "insight"}, "LabNotImplemented"),

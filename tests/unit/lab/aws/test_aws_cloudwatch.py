@@ -31,7 +31,13 @@ def _stat(query_id: str, name: str = "Failed", period: int = 300, stat: str = "S
 def _data(place: Place, *queries: dict[str, Any], start: float, end: float = NOW, **more: Any) -> dict[str, Any]:
     more.setdefault("ScanBy", "TimestampAscending")
     answer = ask(
-        place, "cloudwatch", "GetMetricData", MetricDataQueries=list(queries), StartTime=utc(start), EndTime=utc(end), **more
+        place,
+        "cloudwatch",
+        "GetMetricData",
+        MetricDataQueries=list(queries),
+        StartTime=utc(start),
+        EndTime=utc(end),
+        **more,
     )
     return {
         result["Id"]: {int(at.timestamp() - NOW): value for at, value in zip(result["Timestamps"], result["Values"])}
@@ -96,7 +102,10 @@ def test_another_set_of_dimensions_is_another_metric() -> None:
 
 def test_another_unit_has_no_data() -> None:
     place = _place((-100, 1))
-    assert _data(place, _stat("a", unit="Count"), _stat("b", unit="Seconds"), start=NOW - 300) == {"a": {-300: 1.0}, "b": {}}
+    assert _data(place, _stat("a", unit="Count"), _stat("b", unit="Seconds"), start=NOW - 300) == {
+        "a": {-300: 1.0},
+        "b": {},
+    }
 
 
 def test_samples_of_the_future_are_not_there_yet() -> None:
@@ -128,7 +137,11 @@ def test_old_samples_have_only_coarse_periods(days: int, period: int, seen: bool
 
 def _math(expression: str) -> dict[int, float]:
     place = _place((-1200, 2), (-600, 6), Completed=[(-1200, 8), (-900, 4), (-600, 0)])
-    queries = [_stat("f", ReturnData=False), _stat("c", "Completed", ReturnData=False), _stat("n", "None", ReturnData=False)]
+    queries = [
+        _stat("f", ReturnData=False),
+        _stat("c", "Completed", ReturnData=False),
+        _stat("n", "None", ReturnData=False),
+    ]
     found = _data(place, *queries, {"Id": "e", "Expression": expression}, start=NOW - 1500)
     assert list(found) == ["e"]
     result: dict[int, float] = found["e"]
@@ -163,7 +176,9 @@ def test_an_expression_may_use_another() -> None:
     assert _data(place, *queries, start=NOW - 600) == {"b": {-600: 2, -300: 6}, "a": {-600: 1, -300: 3}, "m": {-300: 2}}
 
 
-@pytest.mark.parametrize("expression", ["f +", "f c", "1 + 1", "x", "FILL(f)", "FILL(1, 0)", "(f", "f ; c", "f/0", "", "e"])
+@pytest.mark.parametrize(
+    "expression", ["f +", "f c", "1 + 1", "x", "FILL(f)", "FILL(1, 0)", "(f", "f ; c", "f/0", "", "e"]
+)
 def test_wrong_expressions_are_refused(expression: str) -> None:
     queries = [_stat("f"), {"Id": "e", "Expression": expression}] if expression else [_stat("f"), {"Id": "e"}]
     params = {"MetricDataQueries": queries, "StartTime": utc(NOW - 600), "EndTime": utc(NOW)}
@@ -172,7 +187,13 @@ def test_wrong_expressions_are_refused(expression: str) -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    ["SEARCH('{AWS/Backup,BackupVaultName} Failed', 'Sum', 300)", "SUM(METRICS())", "RATE(f)", "SELECT SUM(x) FROM y", "f + g"],
+    [
+        "SEARCH('{AWS/Backup,BackupVaultName} Failed', 'Sum', 300)",
+        "SUM(METRICS())",
+        "RATE(f)",
+        "SELECT SUM(x) FROM y",
+        "f + g",
+    ],
 )
 def test_what_the_lab_does_not_have_is_never_guessed(expression: str) -> None:
     queries = [_stat("f"), _stat("g", period=60), {"Id": "e", "Expression": expression}]
@@ -213,7 +234,10 @@ def test_points_come_newest_first_in_pages() -> None:
     }
     found = list(pages(place, "cloudwatch", "GetMetricData", **params))
     seen = [
-        [(result["Id"], result["Label"], result["Values"], result["StatusCode"]) for result in answer["MetricDataResults"]]
+        [
+            (result["Id"], result["Label"], result["Values"], result["StatusCode"])
+            for result in answer["MetricDataResults"]
+        ]
         for answer in found
     ]
     assert seen == [
@@ -233,7 +257,14 @@ def _names(place: Place, **params: Any) -> list[str]:
 
 
 def test_series_that_were_idle_for_two_weeks_are_not_listed() -> None:
-    place = _place((-13.9 * _DAY, 1), Idle=[(-14.1 * _DAY, 1)], Recent=[(-3 * 3600, 1)], Earlier=[(-11_000, 1)], Never=[], Future=[(60, 1)])
+    place = _place(
+        (-13.9 * _DAY, 1),
+        Idle=[(-14.1 * _DAY, 1)],
+        Recent=[(-3 * 3600, 1)],
+        Earlier=[(-11_000, 1)],
+        Never=[],
+        Future=[(60, 1)],
+    )
     assert _names(place) == ["Failed", "Recent", "Earlier"]
     assert _names(place, RecentlyActive="PT3H") == ["Recent"]
 
@@ -288,6 +319,9 @@ def test_statistics_that_are_refused() -> None:
     many = _statistics(place, Statistics=["Sum"], Period=60, StartTime=utc(NOW - 1441 * 60))
     error = refused(place, "cloudwatch", "GetMetricStatistics", **many)
     assert error.code == "InvalidParameterCombinationException" and "1,441 datapoints" in error.message
-    assert ask(place, "cloudwatch", "GetMetricStatistics", **{**many, "StartTime": utc(NOW - 1440 * 60)})["Datapoints"] == []
+    assert (
+        ask(place, "cloudwatch", "GetMetricStatistics", **{**many, "StartTime": utc(NOW - 1440 * 60)})["Datapoints"]
+        == []
+    )
     error = refused(place, "cloudwatch", "GetMetricStatistics", **_statistics(place))
     assert error.code == "MissingRequiredParameterException"

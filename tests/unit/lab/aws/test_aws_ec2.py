@@ -81,7 +81,9 @@ def test_peerings_by_filter(filters: list[tuple[str, ...]], numbers: list[int]) 
 
 
 def test_transit_gateways_by_id_and_filter() -> None:
-    gateways = [{"TransitGatewayId": f"tgw-{number}", "State": state} for number, state in enumerate(("available", "deleted"))]
+    gateways = [
+        {"TransitGatewayId": f"tgw-{number}", "State": state} for number, state in enumerate(("available", "deleted"))
+    ]
     place = new_place(transit_gateways=gateways)
     assert ask(place, "ec2", "DescribeTransitGateways", TransitGatewayIds=["tgw-1"])["TransitGateways"] == gateways[1:]
     wanted = [{"Name": "state", "Values": ["available"]}]
@@ -97,7 +99,11 @@ def test_pages() -> None:
 @pytest.mark.parametrize(
     ("operation", "params", "code"),
     [
-        ("DescribeVpcPeeringConnections", {"VpcPeeringConnectionIds": ["pcx-9"]}, "InvalidVpcPeeringConnectionID.NotFound"),
+        (
+            "DescribeVpcPeeringConnections",
+            {"VpcPeeringConnectionIds": ["pcx-9"]},
+            "InvalidVpcPeeringConnectionID.NotFound",
+        ),
         ("DescribeTransitGateways", {"TransitGatewayIds": ["tgw-9"]}, "InvalidTransitGatewayID.NotFound"),
         ("DescribeTransitGateways", {"Filters": [{"Name": "colour", "Values": ["red"]}]}, "InvalidParameterValue"),
         ("DescribeTransitGateways", {"NextToken": "made-up"}, "InvalidParameterValue"),

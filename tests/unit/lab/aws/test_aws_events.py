@@ -27,7 +27,11 @@ def _rule(name: str, **more: Any) -> dict[str, Any]:
 def _place() -> Place:
     return new_place(
         event_buses=[{"Name": "hub", "Arn": f"{_BUSES}/hub"}],
-        event_rules=[_rule("to-logs", _targets=_TARGETS), _rule("alarm"), _rule("to-hub", EventBusName="hub", _targets=[])],
+        event_rules=[
+            _rule("to-logs", _targets=_TARGETS),
+            _rule("alarm"),
+            _rule("to-hub", EventBusName="hub", _targets=[]),
+        ],
     )
 
 

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.sre.backup_sync.tests.unit.lab.aws.asking import ACCOUNT, NOW, ask, new_place, pages, refused, utc
+from ansible_collections.sre.backup_sync.tests.unit.lab.aws.asking import (
+    ACCOUNT,
+    NOW,
+    ask,
+    new_place,
+    pages,
+    refused,
+    utc,
+)
 from lab.aws.world import Place
 
 
@@ -30,7 +38,12 @@ def _event(number: int, **more: Any) -> dict[str, Any]:
         "eventScopeCode": "PUBLIC",
         "_description": f"event {number}",
         "_entities": [
-            {"entityArn": f"e-{number}", "eventArn": _arn(number), "entityValue": f"vault-{number}", "statusCode": "IMPAIRED"}
+            {
+                "entityArn": f"e-{number}",
+                "eventArn": _arn(number),
+                "entityValue": f"vault-{number}",
+                "statusCode": "IMPAIRED",
+            }
         ],
         **more,
     }
@@ -82,7 +95,11 @@ def test_filters_and_newest_first(wanted: dict[str, Any], numbers: list[int]) ->
 
 def test_events_come_in_pages() -> None:
     place = _place([_event(number) for number in range(25)])
-    assert [len(answer["events"]) for answer in pages(place, "health", "DescribeEvents", token="nextToken")] == [10, 10, 5]
+    assert [len(answer["events"]) for answer in pages(place, "health", "DescribeEvents", token="nextToken")] == [
+        10,
+        10,
+        5,
+    ]
     assert refused(place, "health", "DescribeEvents", nextToken="made-up").code == "InvalidPaginationToken"
 
 
@@ -98,4 +115,6 @@ def test_affected_entities() -> None:
     entities = ask(_place(), "health", "DescribeAffectedEntities", filter=wanted)["entities"]
     assert [entity["entityValue"] for entity in entities] == ["vault-3", "vault-1"]
     wanted = {**wanted, "entityValues": ["vault-1"], "statusCodes": ["IMPAIRED"]}
-    assert [each["entityArn"] for each in ask(_place(), "health", "DescribeAffectedEntities", filter=wanted)["entities"]] == ["e-1"]
+    assert [
+        each["entityArn"] for each in ask(_place(), "health", "DescribeAffectedEntities", filter=wanted)["entities"]
+    ] == ["e-1"]

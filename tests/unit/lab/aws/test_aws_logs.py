@@ -21,7 +21,13 @@ _FAILED = '{ ($.source = "aws.backup") && ($.detail-type = "Copy Job State Chang
 
 
 def _event(at_ms: int, message: str, stream: str = "stream-1") -> dict[str, Any]:
-    return {"timestamp": at_ms, "message": message, "logStreamName": stream, "ingestionTime": at_ms, "eventId": str(at_ms)}
+    return {
+        "timestamp": at_ms,
+        "message": message,
+        "logStreamName": stream,
+        "ingestionTime": at_ms,
+        "eventId": str(at_ms),
+    }
 
 
 def _copy(at_ms: int, state: str, reason: str = "") -> dict[str, Any]:
@@ -50,7 +56,7 @@ class _Million(Sequence[dict[str, Any]]):
     def __getitem__(self, index: Any) -> Any:
         state = "FAILED" if index % 100_000 == 7 else "COMPLETED"
         message = (
-            '{"version":"0","source":"aws.backup","detail-type":"Copy Job State Change","detail":{"copyJobId":"%d","state":"%s"}}'
+            '{"source":"aws.backup","detail-type":"Copy Job State Change","detail":{"copyJobId":"%d","state":"%s"}}'
         )
         at = _NOW_MS - 86_400_000 + index * 86
         return {"timestamp": at, "message": message % (index, state), "logStreamName": "s"}
@@ -68,7 +74,13 @@ def test_groups_come_sorted_in_pages() -> None:
 
 
 def test_a_prefix_gives_whole_groups_and_a_pattern_only_three_members() -> None:
-    row = {"logGroupName": "/aws/lambda/Backup", "creationTime": 5, "storedBytes": 9, "retentionInDays": 7, "_events": []}
+    row = {
+        "logGroupName": "/aws/lambda/Backup",
+        "creationTime": 5,
+        "storedBytes": 9,
+        "retentionInDays": 7,
+        "_events": [],
+    }
     place = new_place(log_groups=[row, {"logGroupName": "/aws/backup", "creationTime": 6}])
     arn = f"arn:aws:logs:eu-central-1:{ACCOUNT}:log-group:/aws/lambda/Backup"
     [group] = ask(place, "logs", "DescribeLogGroups", logGroupNamePrefix="/aws/lambda/")["logGroups"]
@@ -104,7 +116,9 @@ def test_events_come_oldest_first_or_newest_first() -> None:
     token = ask(place, "logs", "FilterLogEvents", startFromHead=False, **group)["nextToken"]
     answer = ask(place, "logs", "FilterLogEvents", nextToken=token, **group)
     assert [event["timestamp"] for event in answer["events"]] == [at[1]], "the token knows the direction"
-    error = refused(place, "logs", "FilterLogEvents", logGroupName="/aws/events/backup", startFromHead=False, startTime=5)
+    error = refused(
+        place, "logs", "FilterLogEvents", logGroupName="/aws/events/backup", startFromHead=False, startTime=5
+    )
     assert error.code == "InvalidParameterException"
 
 
@@ -198,7 +212,9 @@ def test_a_million_events_are_searched_quickly_in_little_memory() -> None:
 
 def _query(place: Place, text: str, **params: Any) -> list[dict[str, str]]:
     window = {"startTime": 0, "endTime": int(NOW), **params}
-    query = ask(place, "logs", "StartQuery", logGroupNames=["/aws/events/backup"], queryString=text, **window)["queryId"]
+    query = ask(place, "logs", "StartQuery", logGroupNames=["/aws/events/backup"], queryString=text, **window)[
+        "queryId"
+    ]
     assert ask(place, "logs", "GetQueryResults", queryId=query)["status"] == "Running"
     answer = ask(place, "logs", "GetQueryResults", queryId=query)
     assert answer["status"] == "Complete"
@@ -251,7 +267,8 @@ def test_conditions(condition: str, expected: int) -> None:
 
 
 def test_fields_sort_and_limit() -> None:
-    text = "fields @timestamp, detail.state as state | filter absent = 1 or source = 'aws.backup' | sort @timestamp asc | limit 2"
+    condition = "filter absent = 1 or source = 'aws.backup'"
+    text = f"fields @timestamp, detail.state as state | {condition} | sort @timestamp asc | limit 2"
     assert _query(_place(_EVENTS), text) == [
         {"@timestamp": "2026-11-20 00:00:00.000", "state": "FAILED", "@ptr": str(_NOW_MS - 3 * _HOUR)},
         {"@timestamp": "2026-11-20 01:00:00.000", "state": "FAILED", "@ptr": str(_NOW_MS - 2 * _HOUR)},
@@ -316,7 +333,12 @@ def test_refusals_of_a_query() -> None:
 
 def test_a_query_can_be_stopped_while_it_runs() -> None:
     place = _place(_EVENTS)
-    window = {"logGroupName": "/aws/events/backup", "startTime": 0, "endTime": int(NOW), "queryString": "fields @message"}
+    window = {
+        "logGroupName": "/aws/events/backup",
+        "startTime": 0,
+        "endTime": int(NOW),
+        "queryString": "fields @message",
+    }
     query = ask(place, "logs", "StartQuery", **window)["queryId"]
     assert ask(place, "logs", "StopQuery", queryId=query) == {"success": True}
     assert ask(place, "logs", "GetQueryResults", queryId=query)["status"] == "Cancelled"

@@ -33,7 +33,10 @@ def test_the_value_that_applies_and_the_default() -> None:
 
 
 def test_listing() -> None:
-    codes = [quota["QuotaCode"] for quota in ask(_place(), "service-quotas", "ListServiceQuotas", ServiceCode="backup")["Quotas"]]
+    codes = [
+        quota["QuotaCode"]
+        for quota in ask(_place(), "service-quotas", "ListServiceQuotas", ServiceCode="backup")["Quotas"]
+    ]
     assert codes == ["L-514878B6", "L-7705D2CB"]
     one = ask(_place(), "service-quotas", "ListServiceQuotas", **_POINTS)["Quotas"]
     assert [quota["QuotaCode"] for quota in one] == ["L-514878B6"]
@@ -46,7 +49,9 @@ def test_pages_with_tokens_that_the_model_of_the_service_allows() -> None:
     tokens = [answer["NextToken"] for answer in found[:-1]]
     assert all(re.fullmatch("[a-zA-Z0-9/+]*={0,2}", token) for token in tokens)
     assert any("/" in token or "+" in token for token in tokens)
-    sizes = [len(answer["Quotas"]) for answer in pages(place, "service-quotas", "ListServiceQuotas", ServiceCode="backup")]
+    sizes = [
+        len(answer["Quotas"]) for answer in pages(place, "service-quotas", "ListServiceQuotas", ServiceCode="backup")
+    ]
     assert sizes == [100, 30]
 
 
@@ -54,6 +59,8 @@ def test_what_does_not_exist() -> None:
     unknown = {"ServiceCode": "backup", "QuotaCode": "L-00000000"}
     for operation in ("GetServiceQuota", "GetAWSDefaultServiceQuota"):
         assert refused(_place(), "service-quotas", operation, **unknown).code == "NoSuchResourceException"
-    assert refused(_place(), "service-quotas", "ListServiceQuotas", ServiceCode="none").code == "NoSuchResourceException"
+    assert (
+        refused(_place(), "service-quotas", "ListServiceQuotas", ServiceCode="none").code == "NoSuchResourceException"
+    )
     error = refused(_place(), "service-quotas", "ListServiceQuotas", ServiceCode="backup", NextToken="made")
     assert error.code == "InvalidPaginationTokenException"

@@ -71,7 +71,10 @@ def test_a_million_log_events_through_the_paginator(serve: Serve) -> None:
 def test_logs_and_their_refusals(serve: Serve) -> None:
     world = new_world()
     event = {"timestamp": _now_ms(), "message": "Copy job failed", "logStreamName": "s"}
-    rows = [{"logGroupName": _GROUP, "_events": [event]}, {"logGroupName": "cold", "logGroupClass": "INFREQUENT_ACCESS"}]
+    rows = [
+        {"logGroupName": _GROUP, "_events": [event]},
+        {"logGroupName": "cold", "logGroupClass": "INFREQUENT_ACCESS"},
+    ]
     _with(world, log_groups=rows)
     logs = serve(world).client("logs")
     groups = logs.get_paginator("describe_log_groups").paginate(PaginationConfig={"PageSize": 1}).build_full_result()
@@ -81,8 +84,13 @@ def test_logs_and_their_refusals(serve: Serve) -> None:
     assert refusal(logs.filter_log_events, logGroupName="absent")[0::2] == ("ResourceNotFoundException", 400)
     code, message, dummy = refusal(logs.filter_log_events, logGroupName=_GROUP, filterPattern="%(a|b)%")
     assert (code, message) == ("InvalidParameterException", "Invalid filter pattern")
-    assert refusal(logs.filter_log_events, logGroupName=_GROUP, filterPattern="[a, b]")[0::2] == ("LabNotImplemented", 501)
-    assert refusal(logs.filter_log_events, logGroupName=_GROUP, filterPattern="x" * 1025)[0] == "InvalidParameterException"
+    assert refusal(logs.filter_log_events, logGroupName=_GROUP, filterPattern="[a, b]")[0::2] == (
+        "LabNotImplemented",
+        501,
+    )
+    assert (
+        refusal(logs.filter_log_events, logGroupName=_GROUP, filterPattern="x" * 1025)[0] == "InvalidParameterException"
+    )
 
 
 def test_insights(serve: Serve) -> None:
@@ -90,7 +98,9 @@ def test_insights(serve: Serve) -> None:
     _with(world, log_groups=[{"logGroupName": _GROUP, "_generate": lambda: _Million(now)}])
     logs = serve(world).client("logs")
     window = {"logGroupName": _GROUP, "startTime": now // 1000 - 86_400, "endTime": now // 1000}
-    text = 'filter source = "aws.backup" and detail.state = "FAILED" | stats count(*) as failed by detail.state as state'
+    text = (
+        'filter source = "aws.backup" and detail.state = "FAILED" | stats count(*) as failed by detail.state as state'
+    )
     query = logs.start_query(queryString=text, **window)["queryId"]
     statuses = []
     while not statuses or statuses[-1] == "Running":
@@ -153,7 +163,9 @@ def test_metrics_through_the_paginators(serve: Serve) -> None:
 def test_rules_and_targets(serve: Serve) -> None:
     world = new_world()
     target = {"Id": "logs", "Arn": f"arn:aws:logs:{SOURCE}:{ACCOUNT}:log-group:{_GROUP}"}
-    _with(world, event_rules=[{"Name": "a", "State": "ENABLED", "_targets": [target]}, {"Name": "b", "State": "DISABLED"}])
+    _with(
+        world, event_rules=[{"Name": "a", "State": "ENABLED", "_targets": [target]}, {"Name": "b", "State": "DISABLED"}]
+    )
     events = serve(world).client("events")
     rules = events.get_paginator("list_rules").paginate(PaginationConfig={"PageSize": 1}).build_full_result()["Rules"]
     assert [rule["Name"] for rule in rules] == ["a", "b"]
@@ -167,14 +179,18 @@ def test_rules_and_targets(serve: Serve) -> None:
 def test_the_history_of_calls_is_limited_to_two_requests_a_second(serve: Serve) -> None:
     world = new_world()
     world.faults = [{"match": "cloudtrail:LookupEvents", "rate_per_s": 2, "burst": 2}]
-    rows = [{"EventId": str(index), "EventName": "StartCopyJob", "EventTime": ago(minutes=index)} for index in range(60)]
+    rows = [
+        {"EventId": str(index), "EventName": "StartCopyJob", "EventTime": ago(minutes=index)} for index in range(60)
+    ]
     _with(world, trail_events=rows)
     cloudtrail = serve(world).client("cloudtrail")
     wanted = [{"AttributeKey": "EventName", "AttributeValue": "StartCopyJob"}]
     pages = list(cloudtrail.get_paginator("lookup_events").paginate(LookupAttributes=wanted))
     assert [len(page["Events"]) for page in pages] == [50, 10]
     assert refusal(cloudtrail.lookup_events)[0] == "ThrottlingException"
-    code = refusal(serve(new_world()).client("cloudtrail").lookup_events, StartTime=ago(hours=1), EndTime=ago(hours=2))[0]
+    code = refusal(serve(new_world()).client("cloudtrail").lookup_events, StartTime=ago(hours=1), EndTime=ago(hours=2))[
+        0
+    ]
     assert code == "InvalidTimeRangeException"
 
 
