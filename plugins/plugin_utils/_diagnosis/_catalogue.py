@@ -20,38 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.chain import CHAIN
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import CATALOGUE, CLUSTER, Words
 
-CATALOGUE_DIR = Path(__file__).parent / "catalogue"
+CATALOGUE_DIR = Path(CATALOGUE)
 CAUSES = "causes.yml"
 SIGNATURES = "signatures.yml"
 USER_ENTRIES = "user entries"
-
-RUNBOOK_CLASSES = frozenset(
-    {
-        "network connectivity",
-        "permissions",
-        "storage capacity",
-        "source backup issues",
-        "schedule",
-        "configuration",
-        "performance or capacity",
-        "platform",
-        "symptom",
-    }
-)
-LINKS = (*CHAIN, "monitoring")
-PLACEHOLDERS = (
-    "namespace",
-    "job",
-    "pod",
-    "resource",
-    "configmap",
-    "destination",
-    "source",
-    "destination_context",
-    "source_context",
-)
 
 MIN_LITERAL = 2  # characters; a single one stands in nearly every line and filters nothing
 
@@ -300,8 +274,12 @@ def _merge(list_name: str, shipped: list[t.Any], added: t.Any) -> list[t.Any]:
     return list(merged.values())
 
 
-def _cause(file: str, raw: Mapping[str, t.Any]) -> Cause:
-    choices = {"runbook_class": RUNBOOK_CLASSES, "kind": ("network", "data", "neither"), "link": LINKS}
+def _cause(file: str, raw: Mapping[str, t.Any], words: Words) -> Cause:
+    choices = {
+        "runbook_class": words.runbook_classes,
+        "kind": ("network", "data", "neither"),
+        "link": (*words.chain, "monitoring"),
+    }
     for key, allowed in choices.items():
         if raw[key] not in allowed:
             raise CatalogueError(file, raw["id"], key, f"{raw[key]!r} is none of: {', '.join(sorted(allowed))}")
@@ -310,7 +288,7 @@ def _cause(file: str, raw: Mapping[str, t.Any]) -> Cause:
             raise CatalogueError(file, raw["id"], "next_steps", "each step has a text and may have a command")
         try:
             for text in step.values():
-                text.format_map(dict.fromkeys(PLACEHOLDERS, ""))
+                text.format_map(dict.fromkeys(words.placeholders, ""))
         except (KeyError, ValueError, IndexError, AttributeError) as error:
             raise CatalogueError(file, raw["id"], "next_steps", f"placeholder {error} is not known") from error
     return Cause(**{**raw, "next_steps": tuple(raw["next_steps"])})
@@ -380,6 +358,17 @@ def _shipped() -> dict[str, list[t.Any]]:
     return raw
 
 
+def load_causes(name: str, words: Words) -> dict[str, Cause]:
+    """The causes of one file of the catalogue by id. Raises CatalogueError."""
+    found: dict[str, Cause] = {}
+    for number, entry in enumerate(_read_yaml(name).get("causes") or []):
+        _check_entry(name, "causes", entry, number)
+        if entry["id"] in found:
+            raise CatalogueError(name, entry["id"], "id", "used twice in causes")
+        found[entry["id"]] = _cause(name, entry, words)
+    return found
+
+
 def load_catalogue(extra: Mapping[str, t.Any] | None = None) -> Catalogue:
     """Read the shipped entries and lay the user's over them.
 
@@ -398,7 +387,7 @@ def load_catalogue(extra: Mapping[str, t.Any] | None = None) -> Catalogue:
                 _check_entry(USER_ENTRIES, list_name, entry, number)
                 origin[list_name, entry["id"]] = USER_ENTRIES
     causes = {
-        entry["id"]: _cause(origin.get(("causes", entry["id"]), CAUSES), entry) for entry in raw["causes"]
+        entry["id"]: _cause(origin.get(("causes", entry["id"]), CAUSES), entry, CLUSTER) for entry in raw["causes"]
     }
     lists = {
         name: tuple(_signature(origin.get((name, entry["id"]), SIGNATURES), entry, causes) for entry in entries)

@@ -12,12 +12,11 @@ import typing as t
 from collections import OrderedDict
 from functools import lru_cache
 
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import atoms as atoms_of
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import facts as facts_of
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import gaps as gaps_of
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import verdict
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.chain import CATALOGUE
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import rows, step, text, usable
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster.kind import KIND as CLUSTER_KIND
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import text, usable
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.kinds import Kind
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import (
     SEVERITIES,
     Result,
@@ -26,12 +25,12 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules i
     evaluate,
     load_rules,
 )
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import default_classifier
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import CATALOGUE
 
 EVIDENCE_SCHEMA = "sre.backup_sync/evidence/v1"
 DIAGNOSIS_SCHEMA = "sre.backup_sync/diagnosis/v1"
 _MOST_STEPS = 8
-_MOVER_HOPS = frozenset({"mover_scheduled", "mover_ran", "transfer", "store"})
+KINDS: t.Mapping[str, Kind] = {kind.words.kind: kind for kind in (CLUSTER_KIND,)}
 
 
 class BundleError(Exception):
@@ -41,7 +40,7 @@ class BundleError(Exception):
 @lru_cache(maxsize=4)
 def shipped_rules(kind: str) -> tuple[Rule, ...]:
     """The rules that come with the collection for a kind of target."""
-    return tuple(load_rules(os.path.join(CATALOGUE, f"rules_{kind}.yml")))
+    return tuple(load_rules(os.path.join(CATALOGUE, f"rules_{kind}.yml"), kind))
 
 
 def check_bundle(bundle: t.Any) -> None:
@@ -52,8 +51,8 @@ def check_bundle(bundle: t.Any) -> None:
     if schema != EVIDENCE_SCHEMA:
         raise BundleError(f"The bundle has the schema {schema!r}; this version reads {EVIDENCE_SCHEMA}.")
     kind = text(bundle, "target", "kind")
-    if kind != "cluster":
-        raise BundleError(f"target.kind is {kind!r}; this version diagnoses targets of kind cluster.")
+    if kind not in KINDS:
+        raise BundleError(f"target.kind is {kind!r}; this version diagnoses targets of kind {' and '.join(KINDS)}.")
 
 
 def diagnose(bundle: t.Any, *, rule_files: t.Sequence[str] = ()) -> dict[str, t.Any]:
@@ -65,60 +64,62 @@ def diagnose(bundle: t.Any, *, rule_files: t.Sequence[str] = ()) -> dict[str, t.
     evidence = bundle["evidence"]
     target = bundle.get("target") if isinstance(bundle.get("target"), dict) else {}
     settings = bundle.get("settings") if isinstance(bundle.get("settings"), dict) else {}
-    classifier = default_classifier()
-    causes = classifier.causes
-    rules = _merged(shipped_rules(target["kind"]), rule_files, causes)
-    found = atoms_of.collect(evidence, classifier)
-    facts = facts_of.derive(evidence, found, causes, settings)
+    kind = KINDS[target["kind"]]
+    causes = kind.causes()
+    rules = _merged(kind, rule_files, causes)
+    facts = kind.derive(evidence, kind.collect(evidence), causes, settings)
     context = {**evidence, "facts": facts, "settings": settings, "target": target}
     results = [evaluate(rule, context, lambda name: usable(evidence, name)) for rule in rules]
-    ranked = verdict.candidates(facts, results, causes, evidence)
-    status = verdict.status(evidence, facts)
+    ranked = verdict.candidates(kind, facts, results, causes, evidence)
+    status = kind.status(evidence, facts)
     root = ranked[0] if ranked and status != "healthy" else None
     runner_up = ranked[1] if root and len(ranked) > 1 else None
-    gaps = gaps_of.gaps(evidence)
-    names = _names(target, root, facts, evidence)
-    steps = _next_steps(root, results, gaps, names) if status != "healthy" else []
+    gaps = gaps_of.gaps(kind, evidence)
+    fill = _Filler(kind.names(target, root, facts, evidence), kind.words.flags)
+    steps = _next_steps(root, results, gaps, fill) if status != "healthy" else []
     return {
         "schema": DIAGNOSIS_SCHEMA,
         "target": target,
         "status": status,
         "alert": verdict.alert_verdict(bundle.get("alert"), status),
-        "root_cause": _describe(root, evidence, facts) if root else None,
-        "runner_up": _describe(runner_up, evidence, facts) if runner_up else None,
-        "settle_by": _settle_by(root, runner_up, gaps, facts) if status != "healthy" else None,
+        "root_cause": _describe(kind, root, evidence, facts) if root else None,
+        "runner_up": _describe(kind, runner_up, evidence, facts) if runner_up else None,
+        "settle_by": _settle_by(kind, root, runner_up, gaps, facts) if status != "healthy" else None,
         "scope": facts["scope"],
         "pattern": facts["pattern"],
         "dr_readiness": facts["readiness"],
-        "findings": _findings(results, names),
-        "contradictions": gaps_of.contradictions(evidence, facts),
+        "findings": _findings(results, fill),
+        "contradictions": kind.contradictions(evidence, facts),
         "gaps": gaps,
         "next_steps": steps,
     }
 
 
 def _settle_by(
+    kind: Kind,
     root: verdict.Candidate | None,
     runner_up: verdict.Candidate | None,
     gaps: list[dict[str, t.Any]],
     facts: dict[str, t.Any],
 ) -> str | None:
     """The one observation that would decide: what a root cause needs that its own words cannot give comes first."""
-    return root.confirm_by if root and root.confirm_by else gaps_of.settle_by(root, runner_up, gaps, facts)
+    return root.confirm_by if root and root.confirm_by else gaps_of.settle_by(kind, root, runner_up, gaps, facts)
 
 
-def _merged(shipped: tuple[Rule, ...], rule_files: t.Sequence[str], causes: t.Mapping[str, t.Any]) -> list[Rule]:
+def _merged(kind: Kind, rule_files: t.Sequence[str], causes: t.Mapping[str, t.Any]) -> list[Rule]:
     """Shipped rules, then the user's; a user's rule with a shipped id takes its place."""
-    merged: OrderedDict[str, Rule] = OrderedDict((rule.id, rule) for rule in shipped)
+    merged: OrderedDict[str, Rule] = OrderedDict((rule.id, rule) for rule in shipped_rules(kind.words.kind))
     for path in rule_files:
-        for rule in load_rules(path):
+        for rule in load_rules(path, kind.words.kind):
             if rule.cause is not None and rule.cause not in causes:
                 raise RuleError(f"{path}: rule {rule.id}: there is no cause {rule.cause!r} in the catalogue.")
             merged[rule.id] = rule
     return list(merged.values())
 
 
-def _describe(candidate: verdict.Candidate, evidence: t.Any, facts: dict[str, t.Any]) -> dict[str, t.Any]:
+def _describe(
+    kind: Kind, candidate: verdict.Candidate, evidence: t.Any, facts: dict[str, t.Any]
+) -> dict[str, t.Any]:
     cause = candidate.cause
     return {
         "cause": cause.id,
@@ -133,11 +134,11 @@ def _describe(candidate: verdict.Candidate, evidence: t.Any, facts: dict[str, t.
         "recorders": candidate.recorders,
         "evidence": _unique(candidate.evidence)[:6],
         "alternatives": candidate.alternatives,
-        "chain": verdict.chain(evidence, facts, candidate.hop),
+        "chain": verdict.chain(kind, evidence, facts, candidate.hop),
     }
 
 
-def _findings(results: list[Result], names: dict[str, str]) -> list[dict[str, t.Any]]:
+def _findings(results: list[Result], fill: _Filler) -> list[dict[str, t.Any]]:
     """Fired rules first, the severe ones before; then unknown, then clear."""
     order = {"fired": 0, "unknown": 1, "clear": 2}
     listed = sorted(
@@ -154,62 +155,45 @@ def _findings(results: list[Result], names: dict[str, str]) -> list[dict[str, t.
             "explanation": result.explanation,
             "evidence": list(result.cited),
             "missing": list(result.missing),
-            "next_steps": [_fill(item, names) for item in result.rule.next_steps] if result.state == "fired" else [],
+            "next_steps": [fill.step(item) for item in result.rule.next_steps] if result.state == "fired" else [],
         }
         for dummy, result in listed
     ]
 
 
-def _names(target: dict[str, t.Any], root: t.Any, facts: dict[str, t.Any], evidence: t.Any) -> dict[str, str]:
-    """What the placeholders of next steps stand for; a name that is not known stays visible as <name>."""
-    resource = (root.resources if root and root.resources else facts["affected"] or [None])[0]
+class _Filler:
+    """Puts names into next steps. A name that is not known stays visible as <name>; a flag without one goes."""
 
-    def first(step_name: str, listed: str, column: str) -> str | None:
-        found = rows(step(evidence, step_name), listed)
-        return next((text(row, column) for row in found if text(row, "resource") == resource), None)
+    def __init__(self, names: t.Mapping[str, str | None], flags: t.Mapping[str, str]) -> None:
+        self._names = names
+        self._flags = flags
 
-    known = {
-        "namespace": text(target, "namespace"),
-        "source": text(target, "source"),
-        "destination": text(target, "destination"),
-        "source_context": text(target, "source_context"),
-        "destination_context": text(target, "destination_context"),
-        "configmap": text(step(evidence, "replication_rules"), "query", "configmap"),
-        "resource": resource,
-        "job": first("jobs", "resources", "job"),
-        "pod": first("job_detail", "pods", "pod"),
-    }
-    if text(target, "copy_side") == "source" and root and root.hop in _MOVER_HOPS:
-        # the mover is looked at where it runs
-        known["destination_context"] = known["source_context"]
-        known["namespace"] = text(target, "source_namespace") or known["namespace"]
-    return {name: value or ("" if name.endswith("_context") else f"<{name}>") for name, value in known.items()}
+    def step(self, item: t.Mapping[str, str]) -> dict[str, str]:
+        """A next step with its names filled in."""
+        return {key: self._text(value) for key, value in item.items() if key in ("text", "command")}
 
-
-def _fill(item: t.Mapping[str, str], names: dict[str, str]) -> dict[str, str]:
-    return {key: _substitute(value, names) for key, value in item.items() if key in ("text", "command")}
-
-
-def _substitute(value: str, names: dict[str, str]) -> str:
-    for name, known in names.items():
-        if name.endswith("_context") and not known:  # kubectl then uses the context that the kubeconfig names
-            value = value.replace(" --context {" + name + "}", "")
-        value = value.replace("{" + name + "}", known)
-    return value
+    def _text(self, text_with_names: str) -> str:
+        for name, known in self._names.items():
+            if name in self._flags and not known:  # the client then takes what its own configuration names
+                text_with_names = text_with_names.replace(f" {self._flags[name]} {{{name}}}", "")
+            text_with_names = text_with_names.replace(
+                "{" + name + "}", known or ("" if name in self._flags else f"<{name}>")
+            )
+        return text_with_names
 
 
 def _next_steps(
-    root: verdict.Candidate | None, results: list[Result], gaps: list[dict[str, t.Any]], names: dict[str, str]
+    root: verdict.Candidate | None, results: list[Result], gaps: list[dict[str, t.Any]], fill: _Filler
 ) -> list[dict[str, str]]:
     """The fix of the very message first, then the cause's steps, those of fired rules, and how to close the gaps."""
     listed: list[dict[str, str]] = []
     if root:
         if root.fix:
             listed.append({"text": root.fix})
-        listed.extend(_fill(item, names) for item in [*root.next_steps, *root.cause.next_steps])
+        listed.extend(fill.step(item) for item in [*root.next_steps, *root.cause.next_steps])
     for result in results:
         if result.state == "fired" and not (root and result.rule.cause == root.cause.id):
-            listed.extend(_fill(item, names) for item in result.rule.next_steps)
+            listed.extend(fill.step(item) for item in result.rule.next_steps)
     if not root:
         listed.extend({"text": gap["close"]} for gap in gaps if gap["close"])
     return _unique(listed)[:_MOST_STEPS]

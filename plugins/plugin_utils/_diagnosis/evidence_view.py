@@ -12,18 +12,6 @@ import typing as t
 
 USABLE = frozenset({"ok", "empty"})
 
-# The steps of the cluster runbook in their order; a bundle that lacks one has a gap there.
-CLUSTER_STEPS = (
-    "jobs",
-    "events",
-    "job_detail",
-    "logs",
-    "metrics",
-    "copy_lag",
-    "replication_rules",
-    "recovery_points",
-)
-
 Row = t.Dict[str, t.Any]
 
 

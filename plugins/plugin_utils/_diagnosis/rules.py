@@ -16,8 +16,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 import yaml
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.chain import CHAIN
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import CLUSTER_STEPS
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import WORDS, Words
 
 try:
     import jmespath
@@ -89,8 +88,8 @@ class Result:
     explanation: str = ""
 
 
-def load_rules(path: str) -> list[Rule]:
-    """The rules of one YAML file. Raises RuleError."""
+def load_rules(path: str, kind: str = "cluster") -> list[Rule]:
+    """The rules of one YAML file for a kind of target. Raises RuleError."""
     if not HAS_JMESPATH:
         raise RuleError("The Python library jmespath is not installed where the playbook runs: pip install jmespath.")
     name = os.path.basename(path)
@@ -104,7 +103,7 @@ def load_rules(path: str) -> list[Rule]:
     entries = document.get("rules") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         raise RuleError(f"{path}: the rule file needs a list under the key rules.")
-    rules = [_rule(entry, name, number) for number, entry in enumerate(entries, start=1)]
+    rules = [_rule(entry, name, number, WORDS[kind]) for number, entry in enumerate(entries, start=1)]
     seen: set[str] = set()
     for rule in rules:
         if rule.id in seen:
@@ -113,7 +112,7 @@ def load_rules(path: str) -> list[Rule]:
     return rules
 
 
-def _rule(entry: t.Any, name: str, number: int) -> Rule:
+def _rule(entry: t.Any, name: str, number: int, words: Words) -> Rule:
     if not isinstance(entry, dict):
         raise RuleError(f"{name}: rule {number} is no mapping.")
     label = f"{name}: rule {entry.get('id') or number}"
@@ -125,8 +124,8 @@ def _rule(entry: t.Any, name: str, number: int) -> Rule:
             raise RuleError(f"{label}: the key {key!r} is missing.")
     if entry["severity"] not in SEVERITIES:
         raise RuleError(f"{label}: severity must be one of {', '.join(SEVERITIES)}.")
-    if entry.get("link") is not None and entry["link"] not in CHAIN:
-        raise RuleError(f"{label}: link must be one of {', '.join(CHAIN)}.")
+    if entry.get("link") is not None and entry["link"] not in words.chain:
+        raise RuleError(f"{label}: link must be one of {', '.join(words.chain)}.")
     cite = []
     for expression in _texts(entry, "cite", label):
         cite.append((expression, _compile(expression, f"{label}: cite")))
@@ -137,9 +136,9 @@ def _rule(entry: t.Any, name: str, number: int) -> Rule:
     if entry.get("cause") is not None and not isinstance(entry["cause"], str):
         raise RuleError(f"{label}: cause must be the id of one cause.")
     for need in _texts(entry, "needs", label):
-        strange = sorted(set(need.split("|")) - set(CLUSTER_STEPS))
+        strange = sorted(set(need.split("|")) - set(words.steps))
         if strange:
-            raise RuleError(f"{label}: needs names {strange[0]!r}; the steps are {', '.join(CLUSTER_STEPS)}.")
+            raise RuleError(f"{label}: needs names {strange[0]!r}; the steps are {', '.join(words.steps)}.")
     steps = entry.get("next_steps") or []
     if not isinstance(steps, list) or not all(isinstance(item, dict) and "text" in item for item in steps):
         raise RuleError(f"{label}: next_steps must be a list of mappings with a text.")

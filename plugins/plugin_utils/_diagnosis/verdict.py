@@ -11,13 +11,11 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import Cause
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.chain import CHAIN
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import rows, step, text, usable
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import text, usable
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.kinds import Kind
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import Result
 
 LEVELS = ("possible", "likely", "confirmed")
-# The steps that show why a copy failed; without one of them nothing is confirmed.
-_TELLING = ("jobs", "job_detail", "logs", "events")
 
 
 @dataclass
@@ -25,6 +23,7 @@ class Candidate:
     """A cause that may be the root cause, and all that speaks for it."""
 
     cause: Cause
+    way: tuple[str, ...]  # the chain that the cause breaks
     resources: list[str]
     link: str = ""  # the hop that breaks, when a rule knows it better than the catalogue
     weight: float = 0.0  # of the strongest message, 0 when only configuration speaks
@@ -47,11 +46,11 @@ class Candidate:
     @property
     def position(self) -> int:
         """Its place in the chain; what is outside the chain comes last."""
-        return CHAIN.index(self.hop) if self.hop in CHAIN else len(CHAIN)
+        return self.way.index(self.hop) if self.hop in self.way else len(self.way)
 
 
 def candidates(
-    facts: dict[str, t.Any], results: list[Result], causes: t.Mapping[str, Cause], evidence: t.Any
+    kind: Kind, facts: dict[str, t.Any], results: list[Result], causes: t.Mapping[str, Cause], evidence: t.Any
 ) -> list[Candidate]:
     """All candidates, best first. Symptoms and refuted causes are left out."""
     found: dict[str, Candidate] = {}
@@ -60,6 +59,7 @@ def candidates(
         entry = facts["causes"][name]
         found[name] = Candidate(
             cause=causes[name],
+            way=kind.words.chain,
             resources=list(entry["resources"]) or list(facts["failing"]),
             weight=entry["weight"],
             recorders=list(entry["recorders"]),
@@ -72,7 +72,7 @@ def candidates(
         cause = causes.get(result.rule.cause or "")
         if result.state != "fired" or cause is None or (result.refuted and not result.resources):
             continue
-        candidate = found.setdefault(cause.id, Candidate(cause=cause, resources=[]))
+        candidate = found.setdefault(cause.id, Candidate(cause=cause, way=kind.words.chain, resources=[]))
         candidate.confirms += result.confirmed_by + bool(observed & set(result.resources))
         candidate.link = candidate.link or result.rule.link or ""
         if candidate.weight:
@@ -84,13 +84,13 @@ def candidates(
     listed = [item for item in found.values() if not item.cause.symptom]
     affected = set(facts["affected"])
     for candidate in listed:
-        candidate.confidence = _confidence(candidate, evidence)
+        candidate.confidence = _confidence(candidate, [name for name in kind.telling if not usable(evidence, name)])
         candidate.score = _score(candidate, affected, set(facts["failing"]))
     listed = [item for item in listed if item.score > 0]
     return _by_chain(sorted(listed, key=lambda item: (-item.score, item.position, item.cause.id)))
 
 
-def _confidence(candidate: Candidate, evidence: t.Any) -> str:
+def _confidence(candidate: Candidate, blind: list[str]) -> str:
     """Message and independent evidence agree: confirmed. Message only: likely. Configuration only: possible.
 
     Configuration counts with what was observed of it: one observation (its own resources are late or behind, or what a
@@ -105,7 +105,6 @@ def _confidence(candidate: Candidate, evidence: t.Any) -> str:
         level = 1 if candidate.confirms else 0
     else:
         level = min(2, candidate.confirms)
-    blind = [name for name in _TELLING if not usable(evidence, name)]
     if blind:
         level = min(level, 1)
         if candidate.weight > 0 and "logs" in blind and candidate.recorders == ["controller"] and not candidate.confirms:
@@ -153,12 +152,13 @@ def _by_chain(listed: list[Candidate]) -> list[Candidate]:
 # --------------------------------------------------------------------------------------------------------- chain
 
 
-def chain(evidence: t.Any, facts: dict[str, t.Any], hop: str) -> list[dict[str, t.Any]]:
+def chain(kind: Kind, evidence: t.Any, facts: dict[str, t.Any], hop: str) -> list[dict[str, t.Any]]:
     """Every hop from source backup to ready point: proven, broken or unknown, as seen for what is affected."""
-    broken = CHAIN.index(hop) if hop in CHAIN else len(CHAIN)
-    proven = _proven_until(evidence, facts)
+    way = kind.words.chain
+    broken = way.index(hop) if hop in way else len(way)
+    proven = len(way) - 1 if arrived(facts) else kind.proven_until(evidence, facts)
     hops = []
-    for place, link in enumerate(CHAIN):
+    for place, link in enumerate(way):
         if place == broken:
             state = "broken"
         elif place > broken:
@@ -169,42 +169,12 @@ def chain(evidence: t.Any, facts: dict[str, t.Any], hop: str) -> list[dict[str, 
     return hops
 
 
-def _proven_until(evidence: t.Any, facts: dict[str, t.Any]) -> int:
-    """The last hop of CHAIN that the evidence proves for the affected resources; -1 when none."""
-    if facts["readiness"]["verdict"] == "ready" and not facts["failing"]:
-        return len(CHAIN) - 1
-    health = (step(evidence, "copy_lag")).get("source_health")
-    reached = -1
-    if usable(evidence, "copy_lag") and isinstance(health, dict) and health.get("newest_at"):
-        reached = CHAIN.index("snapshot")
-    pods = rows(step(evidence, "job_detail"), "pods")
-    ran = [
-        container
-        for pod in pods
-        for container in rows(pod, "containers")
-        if container.get("started_at") or container.get("exit_code") is not None
-    ]
-    if reached >= 0 and pods:
-        reached = CHAIN.index("mover_scheduled")
-    if reached >= CHAIN.index("mover_scheduled") and ran:
-        reached = CHAIN.index("mover_ran")
-    return reached
+def arrived(facts: dict[str, t.Any]) -> bool:
+    """Whether all that is due lies ready in the destination."""
+    return bool(facts["readiness"]["verdict"] == "ready" and not facts["failing"])
 
 
 # -------------------------------------------------------------------------------------------------------- status
-
-
-def status(evidence: t.Any, facts: dict[str, t.Any]) -> str:
-    """failing, lagging, healthy or inconclusive. Healthy must be proven on both sides."""
-    if facts["failing"]:
-        return "failing"
-    if facts["behind"] or facts["late"] or facts["source_troubled"] or facts["readiness"]["verdict"] == "not_ready":
-        return "lagging"
-    sure = usable(evidence, "jobs") and facts["found_jobs"] and usable(evidence, "recovery_points")
-    verdicts = {text(row, "verdict") for row in rows(step(evidence, "recovery_points"), "resources")}
-    if sure and verdicts and verdicts <= {"current"} and facts["readiness"]["verdict"] == "ready":
-        return "healthy"
-    return "inconclusive"
 
 
 def alert_verdict(alert: t.Any, status_name: str) -> dict[str, t.Any] | None:

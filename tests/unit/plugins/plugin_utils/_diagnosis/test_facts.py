@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import facts
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster import facts
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import Atom
 
 

@@ -10,12 +10,13 @@ import pytest
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.factory import Clients
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather import copy_lag, metrics
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather.copy_lag import no_source
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster.kind import KIND
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.gaps import gaps
 
 
 def _closed_by(step: str, error: dict) -> str:
     evidence = {step: {"step": step, "outcome": "not_configured", "error": error}}
-    return next(gap["close"] for gap in gaps(evidence) if gap["step"] == step)
+    return next(gap["close"] for gap in gaps(KIND, evidence) if gap["step"] == step)
 
 
 def test_no_prometheus_names_the_variable_and_the_option_in_it():

@@ -9,7 +9,7 @@ import re
 import pytest
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import engine
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import default_classifier
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import CLUSTER_STEPS
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import CLUSTER
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import RuleError, evaluate, load_rules
 
 RULE = """
@@ -76,7 +76,7 @@ def test_shipped_rules_name_known_steps_and_causes():
     for rule in engine.shipped_rules("cluster"):
         assert rule.cause is None or rule.cause in causes, rule.id
         for need in rule.needs:
-            assert set(need.split("|")) <= set(CLUSTER_STEPS), rule.id
+            assert set(need.split("|")) <= set(CLUSTER.steps), rule.id
 
 
 def test_every_paragraph_of_the_runbook_has_rules():

@@ -9,6 +9,7 @@ import json
 
 import pytest
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import engine, verdict
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster.kind import KIND
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -146,7 +147,7 @@ def test_the_first_broken_link_goes_before_what_follows_from_it():
 
 def test_chain_breaks_at_the_cause_and_claims_nothing_behind_it():
     facts = {"readiness": {"verdict": "unknown"}, "failing": ["a"]}
-    hops = {hop["link"]: hop["state"] for hop in verdict.chain({}, facts, "transfer")}
+    hops = {hop["link"]: hop["state"] for hop in verdict.chain(KIND, {}, facts, "transfer")}
     assert hops["transfer"] == "broken"
     assert {hops["store"], hops["destination_metadata"], hops["point_ready"]} == {"unknown"}
     assert "proven" not in hops.values()

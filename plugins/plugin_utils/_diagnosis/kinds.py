@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""What a kind of target brings along; everything else of the diagnosis is the same for all of them."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import Cause
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import Atom
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import Words
+
+Facts = t.Dict[str, t.Any]
+Causes = t.Mapping[str, Cause]
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """What is said about evidence that is missing.
+
+    effects: {step: what a diagnosis cannot say without it}
+    close: {outcome: how to get an answer}, where the step has no better hint
+    variables: (pattern, variable, count) by which options in a hint become variables of the role
+    grant: a grant of evidence as one sentence; None for what is none
+    partial: the effect of what an answering step left unread; None when it read all
+    idle: whether a step that did not run was not needed
+    first: steps whose gap would decide, the most telling first
+    """
+
+    effects: t.Mapping[str, str]
+    close: t.Mapping[str, str]
+    variables: tuple[tuple[re.Pattern[str], str, int], ...]
+    grant: t.Callable[[t.Any], t.Optional[str]]
+    partial: t.Callable[[str, t.Any], t.Optional[str]]
+    idle: t.Callable[[str, t.Any], bool]
+    first: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of target.
+
+    jobs: the step that lists the copy jobs
+    telling: steps that show why a copy failed; without one of them nothing is confirmed
+    causes: all causes by id
+    collect: the classified messages of the evidence
+    derive: the `facts` that rules see. The shared parts read of them: failing, behind, late, affected, causes,
+        named_causes, success_rate, readiness, scope, pattern
+    status: failing | lagging | healthy | inconclusive
+    proven_until: index of the last hop of the chain that the evidence proves; -1 for none
+    names: what the placeholders of next steps stand for; None or "" where it is not known
+    contradictions: pairs of signals that cannot both be true
+    settle: {cause: the observation that decides}
+    stands_for: {cause: causes that its words can mean as well}; the configuration then decides which
+    """
+
+    words: Words
+    jobs: str
+    telling: tuple[str, ...]
+    causes: t.Callable[[], Causes]
+    collect: t.Callable[[t.Any], "list[Atom]"]
+    derive: t.Callable[[t.Any, "list[Atom]", Causes, "dict[str, t.Any]"], Facts]
+    status: t.Callable[[t.Any, Facts], str]
+    proven_until: t.Callable[[t.Any, Facts], int]
+    names: t.Callable[[t.Any, t.Any, Facts, t.Any], "dict[str, str | None]"]
+    contradictions: t.Callable[[t.Any, Facts], "list[dict[str, t.Any]]"]
+    gaps: Gaps
+    settle: t.Mapping[str, str]
+    settle_without_cause: str
+    stands_for: t.Mapping[str, t.FrozenSet[str]] = field(default_factory=dict)
