@@ -4,7 +4,7 @@
 """CloudWatch metrics. A row of ``metrics``: Namespace, MetricName, Dimensions, samples: [(epoch, value)], unit.
 
 Buckets begin at the request's StartTime, which is rounded down to the minute, the five minutes or the hour by its age:
-they stand on the clock's hours only where the client starts on one. A sample is seen with a Period that its age still has.
+they stand on the clock's hours only where the client starts on one. A sample is seen with the Periods that its age has.
 """
 
 from __future__ import annotations
