@@ -47,7 +47,7 @@ _RELATIVE = re.compile(r"@(now|[+-].+)")
 
 @dataclass(frozen=True)
 class RegionScenario:
-    """A scenario as written. ``vars``, ``expect`` and ``must_not`` are handed on untouched; ``story`` is all the rest."""
+    """A scenario as written. ``vars``, ``expect`` and ``must_not`` are handed on untouched; ``story`` is the rest."""
 
     name: str
     title: str = ""

@@ -105,14 +105,15 @@ class _Bulk:
             "IamRoleArn": self.role,
             "IsParent": False,
         }
-        told = {"StatusMessage": self.message} if failed else {"DestinationRecoveryPointArn": self.arn(self.destination, number)}
-        return {**row, **told}
+        if failed:
+            return {**row, "StatusMessage": self.message}
+        return {**row, "DestinationRecoveryPointArn": self.arn(self.destination, number)}
 
     def _resource(self, number: int) -> str:
         return resource_arn("EFS", self.name(number), self.source.account, self.source.region)
 
     def point(self, side: Side, number: int) -> Row:
-        """Return the recovery point of a side; a copy that failed is passed over, so the next number takes its place."""
+        """Return the recovery point of a side; where a copy failed, the next number takes its place."""
         if side is self.destination and self.failed_every > 1:
             number += number // (self.failed_every - 1) + 1
         created = moment(self.created(number))

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Resource types of AWS Backup: how their ARNs and those of their recovery points are written, and who manages them.
 
-A recovery point of a fully managed type has an ARN of AWS Backup and is encrypted with the vault's key; one of any other
-type is the snapshot of the owning service: its ARN is that service's, and it keeps the resource's own key until copied.
+A recovery point of a fully managed type has an ARN of AWS Backup and is encrypted with the vault's key. Any other is a
+snapshot of the owning service: its ARN is that service's, and it keeps the resource's own key until it is copied.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ class Kind:
     resource: str
     point: str = _MANAGED
     size: int = 8 * GIB
-    service_key: str = "aws/backup"
 
     @property
     def managed(self) -> bool:
@@ -36,19 +35,16 @@ class Kind:
 
 
 KINDS = {
-    "EBS": Kind("arn:aws:ec2:{region}:{account}:volume/vol-0{hex}", _SNAPSHOT, 100 * GIB, "aws/ebs"),
-    "EC2": Kind(
-        "arn:aws:ec2:{region}:{account}:instance/i-0{hex}", "arn:aws:ec2:{region}::image/ami-0{hex}", 30 * GIB, "aws/ebs"
-    ),
+    "EBS": Kind("arn:aws:ec2:{region}:{account}:volume/vol-0{hex}", _SNAPSHOT, 100 * GIB),
+    "EC2": Kind("arn:aws:ec2:{region}:{account}:instance/i-0{hex}", "arn:aws:ec2:{region}::image/ami-0{hex}", 30 * GIB),
     "RDS": Kind(
         "arn:aws:rds:{region}:{account}:db:{name}",
         "arn:aws:rds:{region}:{account}:snapshot:awsbackup:{origin}-{uuid}",
         0,
-        "aws/rds",
     ),
-    "Aurora": Kind(_CLUSTER, _CLUSTER_SNAPSHOT, 0, "aws/rds"),
-    "DocumentDB": Kind(_CLUSTER, _CLUSTER_SNAPSHOT, 0, "aws/rds"),
-    "Neptune": Kind(_CLUSTER, _CLUSTER_SNAPSHOT, 0, "aws/rds"),
+    "Aurora": Kind(_CLUSTER, _CLUSTER_SNAPSHOT, 0),
+    "DocumentDB": Kind(_CLUSTER, _CLUSTER_SNAPSHOT, 0),
+    "Neptune": Kind(_CLUSTER, _CLUSTER_SNAPSHOT, 0),
     "EFS": Kind("arn:aws:elasticfilesystem:{region}:{account}:file-system/fs-0{hex}", size=40 * GIB),
     "S3": Kind("arn:aws:s3:::{name}", size=250 * GIB),
     "DynamoDB": Kind("arn:aws:dynamodb:{region}:{account}:table/{name}", size=12 * GIB),
@@ -56,16 +52,14 @@ KINDS = {
         "arn:aws:fsx:{region}:{account}:file-system/fs-0{hex}",
         "arn:aws:fsx:{region}:{account}:backup/backup-0{hex}",
         64 * GIB,
-        "aws/fsx",
     ),
     "Storage Gateway": Kind(
-        "arn:aws:storagegateway:{region}:{account}:gateway/sgw-{hex8}/volume/vol-0{hex}", _SNAPSHOT, 50 * GIB, "aws/ebs"
+        "arn:aws:storagegateway:{region}:{account}:gateway/sgw-{hex8}/volume/vol-0{hex}", _SNAPSHOT, 50 * GIB
     ),
     "Redshift": Kind(
         "arn:aws:redshift:{region}:{account}:cluster:{name}",
         "arn:aws:redshift:{region}:{account}:snapshot:{name}/awsbackup:{origin}-{uuid}",
         160 * GIB,
-        "aws/redshift",
     ),
     "Timestream": Kind("arn:aws:timestream:{region}:{account}:database/{name}/table/{name}"),
     "VirtualMachine": Kind("arn:aws:backup-gateway:{region}:{account}:vm/vm-{hex}"),

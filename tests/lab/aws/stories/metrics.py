@@ -48,7 +48,9 @@ def _backup_counts(backups: Iterable[Row]) -> Iterator[_Count]:
         vault, kind = backup["BackupVaultName"], backup["ResourceType"]
         yield "NumberOfBackupJobsCreated", vault, kind, backup["CreationDate"].timestamp()
         if backup["State"] in _BACKUP_ENDS:
-            yield f"NumberOfBackupJobs{_BACKUP_ENDS[backup['State']]}", vault, kind, backup["CompletionDate"].timestamp()
+            yield f"NumberOfBackupJobs{_BACKUP_ENDS[backup['State']]}", vault, kind, backup[
+                "CompletionDate"
+            ].timestamp()
 
 
 def _point_counts(side: Side) -> Iterator[_Count]:

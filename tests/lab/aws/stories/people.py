@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the sre.backup_sync authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may do what: the reader and the role that it assumes, the roles of AWS Backup, the organization, settings, quotas."""
+"""Who may do what: the reader and its role, the roles of AWS Backup, the organization; settings and quotas."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ READER_SECRET = "lab/reader/secret/key/of/forty/characters"
 READER_ROLE = "backup-sync-reader"
 _CREDENTIALS = ("good", "expired", "unknown", "wrong_secret")
 _ROLE = ("assumable", "not_assumable", "absent")
+_POLICY_TYPES = ("SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY")
 _BACKUP_SERVICE = {"Service": "backup.amazonaws.com"}
 
 # Least privilege: actions whose resource AWS checks, and those that only "*" allows.
@@ -84,9 +85,10 @@ _SCOPED = {
 }
 _SERVICE_ROLE = (
     "backup:CopyIntoBackupVault backup:CopyFromBackupVault backup:DescribeBackupVault ec2:CopySnapshot ec2:CopyImage "
-    "ec2:CreateSnapshot ec2:CreateTags ec2:DescribeSnapshots ec2:DescribeTags rds:CopyDBSnapshot rds:CopyDBClusterSnapshot "
-    "rds:CreateDBSnapshot rds:DeleteDBSnapshot rds:DescribeDBSnapshots elasticfilesystem:Backup dynamodb:StartAwsBackupJob "
-    "fsx:CopyBackup fsx:CreateBackup s3:GetObject s3:GetObjectVersion s3:ListBucketVersions s3:GetBucketVersioning "
+    "ec2:CreateSnapshot ec2:CreateTags ec2:DescribeSnapshots ec2:DescribeTags rds:CopyDBSnapshot "
+    "rds:CopyDBClusterSnapshot rds:CreateDBSnapshot rds:DeleteDBSnapshot rds:DescribeDBSnapshots "
+    "elasticfilesystem:Backup dynamodb:StartAwsBackupJob fsx:CopyBackup fsx:CreateBackup s3:GetObject "
+    "s3:GetObjectVersion s3:ListBucketVersions s3:GetBucketVersioning "
     "kms:CreateGrant kms:Decrypt kms:DescribeKey kms:GenerateDataKey* kms:ReEncrypt* tag:GetResources"
 ).split()
 
@@ -261,7 +263,7 @@ def write_organization(stage: Stage) -> None:
 def _policy(stage: Stage, number: int, raw: Any) -> dict[str, Any]:
     where = f"organization.policies[{number}]"
     keys = only(raw, {"name", "type", "deny", "condition", "sides"}, where)
-    kind = one_of(keys.get("type", "SERVICE_CONTROL_POLICY"), ("SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"), where)
+    kind = one_of(keys.get("type", _POLICY_TYPES[0]), _POLICY_TYPES, where)
     statement: dict[str, Any] = {"Effect": "Deny", "Action": as_list(keys["deny"]), "Resource": "*"}
     if kind == "RESOURCE_CONTROL_POLICY":
         statement["Principal"] = "*"

@@ -139,7 +139,7 @@ class Plan:
         return role_arn(self.stage.source.account, name)
 
     def row(self) -> Row | None:
-        """Return the plan as GetBackupPlan describes it, with its older versions and its selections; None without a plan."""
+        """Return the plan as GetBackupPlan describes it, with older versions and selections; None without one."""
         if self.absent:
             return None
         rows = [self._version_row(version) for version in self.versions]

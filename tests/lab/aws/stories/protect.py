@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the sre.backup_sync authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The key ``protect``: what is backed up and copied, when, and how each run ended. This file reads; ``jobs`` writes rows.
+"""The key ``protect``: what is backed up and copied, when, and how each run ended. ``jobs`` writes the rows.
 
 A *run* is one resource at one slot of its series: a backup, and the copy that follows it.
 """
@@ -35,7 +35,8 @@ _RUN = {
 _SUGAR = {"fails", "backup_fails", "stuck", "missing", "except"}
 _CHOICE = {"index", "hours", "resources", "within", "count", "share"}
 _ENTRY = {*_SERIES, *_RUN, *_SUGAR, "resources", "type", "role", "continuous", "on_demand", "composite", "rule"}
-_MEMBER = {"name", "type", "fails", "backup_fails", "stuck", "size"}
+_MEMBER = {"name", "type", "fails", "backup_fails", "stuck"}
+_TRAIL = {"event", "source", "code", "message", "side"}
 _COPY_STATES = ("FAILED", "PARTIAL")
 _BACKUP_STATES = ("FAILED", "ABORTED", "EXPIRED", "PARTIAL")
 _OPEN_STATES = ("CREATED", "RUNNING")
@@ -133,7 +134,8 @@ def _entry(stage: Stage, number: int, raw: Any) -> Entry:
     where = f"protect[{number}]"
     raw = only(raw, _ENTRY, where)
     names = _names(raw.get("resources"), where)
-    members = [only(member, _MEMBER, f"{where}.composite[{i}]") for i, member in enumerate(as_list(raw.get("composite")))]
+    listed = enumerate(as_list(raw.get("composite")))
+    members = [only(member, _MEMBER, f"{where}.composite[{position}]") for position, member in listed]
     kind = one_of(raw.get("type", "CloudFormation" if members else "EBS"), KINDS, f"{where}.type")
     for position, member in enumerate(members):
         one_of(member.get("type"), KINDS, f"{where}.composite[{position}].type")
@@ -217,7 +219,7 @@ def copy_failure(item: dict[str, Any], where: str) -> dict[str, Any]:
     """Return what a failed copy is: {state, message, category, took, trail}."""
     keys = only(item, {"state", "message", "category", "took", "trail"}, where)
     state = one_of(keys.get("state", "FAILED"), _COPY_STATES, f"{where}.state")
-    trail = only(keys["trail"], {"event", "source", "code", "message", "side"}, f"{where}.trail") if "trail" in keys else None
+    trail = only(keys["trail"], _TRAIL, f"{where}.trail") if "trail" in keys else None
     return {"took": "2m", "category": None, "message": None, **keys, "state": state, "trail": trail}
 
 

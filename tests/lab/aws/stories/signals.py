@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The key ``logs``: events of copy jobs in a log group, where a rule sends them, and what CloudTrail wrote.
 
-AWS Backup itself writes nothing to CloudWatch Logs. Each copy job sends an event for each state; the events are what they
-really are, with their traps: ``destinationRecoveryPointArn`` is an empty object until it is known, the first event has no
+AWS Backup itself writes nothing to CloudWatch Logs. Each copy job sends an event for each state; the events have the
+traps of the real ones: ``destinationRecoveryPointArn`` is an empty object until it is known, the first event has no
 ``copyJobId``, and the id of the rule is called otherwise than in the API.
 """
 
@@ -48,7 +48,8 @@ def write_signals(stage: Stage, copies: list[Row]) -> None:
         _write_group(stage, side, str(group), keys, _entries(events, keys))
     records = {each.name: list(_trail_records(stage, each, copies)) for each in stage.sides()}
     for each in stage.sides():
-        each.add("trail_events", [_history(each, *record) for record in sorted(records[each.name], key=_when, reverse=True)])
+        newest_first = sorted(records[each.name], key=_when, reverse=True)
+        each.add("trail_events", [_history(each, *record) for record in newest_first])
     if keys.get("cloudtrail"):
         _write_trail(stage, side, str(keys["cloudtrail"]), keys, records[side.name])
 
@@ -153,7 +154,9 @@ def _group_arn(side: Side, group: str) -> str:
     return f"arn:aws:logs:{side.region}:{side.account}:log-group:{group}"
 
 
-def _write_group(stage: Stage, side: Side, group: str, keys: dict[str, Any], entries: list[tuple[float, str, str]]) -> None:
+def _write_group(
+    stage: Stage, side: Side, group: str, keys: dict[str, Any], entries: list[tuple[float, str, str]]
+) -> None:
     """Write a log group; AWS Backup hands its events over in batches every five minutes."""
     days = int(keys.get("retention", 30))
     for extra in as_list(keys.get("extra")):
@@ -193,7 +196,7 @@ def group_row(side: Side, group: str, now: float, days: int, events: list[Row], 
 
 # ---------------------------------------------------------------------------------------------------------- CloudTrail
 def _trail_records(stage: Stage, side: Side, copies: list[Row]) -> Iterator[tuple[float, dict[str, Any]]]:
-    """Yield (time, record) of a side: the start of each copy in the source, and calls that were denied on its behalf."""
+    """Yield (time, record) of a side: the start of each copy in the source, and calls denied on its behalf."""
     for copy in copies:
         at = copy["CreationDate"].timestamp()
         if stage.now - at > _TRAIL_KEPT_S:
@@ -206,9 +209,10 @@ def _trail_records(stage: Stage, side: Side, copies: list[Row]) -> Iterator[tupl
             yield when, _refused(side, copy, when, denied)
 
 
-def _record(side: Side, copy: Row, at: float, name: str, source: str, **more: Any) -> dict[str, Any]:
+def _record(side: Side, copy: Row, at: float, event: str, source: str, **more: Any) -> dict[str, Any]:
     role = copy["IamRoleArn"]
-    session = f"arn:aws:sts::{copy['AccountId']}:assumed-role/{role.rpartition('/')[2]}/AWSBackup-{role.rpartition('/')[2]}"
+    name = role.rpartition("/")[2]
+    session = f"arn:aws:sts::{copy['AccountId']}:assumed-role/{name}/AWSBackup-{name}"
     identity = {
         "type": "AssumedRole",
         "principalId": f"AROALAB{hex_of(14, role).upper()}:AWSBackup",
@@ -221,12 +225,12 @@ def _record(side: Side, copy: Row, at: float, name: str, source: str, **more: An
         "userIdentity": identity,
         "eventTime": iso(at),
         "eventSource": source,
-        "eventName": name,
+        "eventName": event,
         "awsRegion": side.region,
         "sourceIPAddress": "backup.amazonaws.com",
         "userAgent": "backup.amazonaws.com",
-        "requestID": uuid_of("request", copy["CopyJobId"], name),
-        "eventID": uuid_of("trail", copy["CopyJobId"], name, side.name),
+        "requestID": uuid_of("request", copy["CopyJobId"], event),
+        "eventID": uuid_of("trail", copy["CopyJobId"], event, side.name),
         "eventType": "AwsApiCall",
         "managementEvent": True,
         "recipientAccountId": side.account,

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the sre.backup_sync authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The keys ``source_vault``, ``destination_vault`` and ``keys``: vaults with policy and lock, and what encrypts them."""
+"""The keys ``source_vault``, ``destination_vault`` and ``keys``: vaults with policy and lock; what encrypts them."""
 
 from __future__ import annotations
 
@@ -78,9 +78,9 @@ def _vault_key(stage: Stage, side: Side, own: str) -> str:
 
 
 def _managed_key(stage: Stage, side: Side, alias: str) -> str:
-    """Write the managed key of a service (``aws/backup``, ``aws/ebs``), whose policy nobody can change; return its ARN."""
+    """Write the managed key of a service (``aws/ebs``), whose policy nobody can change; return its ARN."""
     if not alias.startswith("aws/"):
-        raise ValueError(f"{side.name}_vault.key is {alias!r}: use backup, aws-owned, or a managed key such as aws/backup.")
+        raise ValueError(f"{side.name}_vault.key is {alias!r}: use backup, aws-owned, or a managed one (aws/backup).")
     arn = f"arn:aws:kms:{side.region}:{side.account}:key/{uuid_of('key', side.region, side.account, alias)}"
     if side.place.row("keys", Arn=arn) is None:
         policy = {
@@ -221,7 +221,8 @@ def note_destination(stage: Stage) -> None:
     """Note on the stage what the jobs must know of the destination's vault, and how a missing vault is answered."""
     for name in SIDES:
         absent = read_vault(stage, name).get("absent", False)
-        if absent and one_of(absent, (True, "access_denied", "not_found"), f"{name}_vault.absent") == "not_found":
+        known = ("False", "True", "access_denied", "not_found")
+        if one_of(str(absent), known, f"{name}_vault.absent") == "not_found":
             stage.side(name).place.settings["missing_vault"] = "not_found"
     raw = read_vault(stage, "destination")
     stage.destination_type = _TYPES[raw.get("type", "standard")]

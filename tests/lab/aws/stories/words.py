@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the sre.backup_sync authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all parts of the story language share: refusing unknown keys, names that never change, times, and drawing lots."""
+"""What all parts of the story language share: refusing unknown keys, lasting names, times, and drawing lots."""
 
 from __future__ import annotations
 

@@ -92,7 +92,9 @@ def test_links_hold(told: tuple[RegionScenario, Stage]) -> None:
     landed = {row["RecoveryPointArn"]: row for row in _points(stage, "destination")}
     sources = {row["RecoveryPointArn"]: row for row in _points(stage, "source")}
     assert len(landed) == len(_points(stage, "destination")) and len(sources) == len(_points(stage, "source"))
-    versions = {version["VersionId"] for plan in stage.source.place.all("plans") for version in [plan, *plan["_versions"]]}
+    versions = {
+        version["VersionId"] for plan in stage.source.place.all("plans") for version in [plan, *plan["_versions"]]
+    }
     for copy in copies.values():
         assert copy["SourceBackupVaultArn"] == stage.source.vault_arn
         assert copy["AccountId"] == stage.source.account
@@ -123,7 +125,9 @@ def test_destination_points_are_of_the_destination(told: tuple[RegionScenario, S
         assert point["CalculatedLifecycle"]["DeleteAt"].timestamp() > _NOW
     for side in stage.sides():
         for vault in side.place.all("vaults"):
-            held = [row for row in side.place.all("recovery_points") if row["BackupVaultName"] == vault["BackupVaultName"]]
+            held = [
+                row for row in side.place.all("recovery_points") if row["BackupVaultName"] == vault["BackupVaultName"]
+            ]
             assert vault["NumberOfRecoveryPoints"] == len(held)
 
 
@@ -161,7 +165,10 @@ def test_the_shortest_story_is_a_healthy_world() -> None:
 
 
 _ARNS = {
-    "EBS": (r"arn:aws:ec2:eu-west-1::snapshot/snap-0[0-9a-f]{16}", r"arn:aws:ec2:eu-central-1::snapshot/snap-0[0-9a-f]{16}"),
+    "EBS": (
+        r"arn:aws:ec2:eu-west-1::snapshot/snap-0[0-9a-f]{16}",
+        r"arn:aws:ec2:eu-central-1::snapshot/snap-0[0-9a-f]{16}",
+    ),
     "EC2": (r"arn:aws:ec2:eu-west-1::image/ami-0[0-9a-f]{16}", r"arn:aws:ec2:eu-central-1::image/ami-0[0-9a-f]{16}"),
     "RDS": (
         r"arn:aws:rds:eu-west-1:111122223333:snapshot:awsbackup:job-[0-9a-f-]{36}",
@@ -176,7 +183,9 @@ _ARNS = {
 
 @pytest.mark.parametrize("kind", _ARNS)
 def test_arns_follow_the_type(kind: str) -> None:
-    stage = _stage(destination={"account": "444455556666"}, protect=[{"resources": ["orders"], "type": kind, "for": "2d"}])
+    stage = _stage(
+        destination={"account": "444455556666"}, protect=[{"resources": ["orders"], "type": kind, "for": "2d"}]
+    )
     for side, pattern in zip(("source", "destination"), _ARNS[kind]):
         for point in _points(stage, side):
             assert re.fullmatch(pattern, point["RecoveryPointArn"]), point["RecoveryPointArn"]
@@ -224,7 +233,11 @@ def test_choices_are_exact() -> None:
 
 
 def test_upstream_failures_leave_neither_point_nor_copy() -> None:
-    entry = {"resources": ["ledger"], "type": "RDS", "backup_fails": {"index": 0, "state": "ABORTED", "message": "too late"}}
+    entry = {
+        "resources": ["ledger"],
+        "type": "RDS",
+        "backup_fails": {"index": 0, "state": "ABORTED", "message": "too late"},
+    }
     stage = _stage(protect=[entry])
     [aborted] = [row for row in stage.source.place.all("backup_jobs") if row["State"] == "ABORTED"]
     assert aborted["StatusMessage"] == "too late" and "RecoveryPointArn" not in aborted
@@ -241,7 +254,10 @@ def test_a_composite_sums_up_its_members() -> None:
     assert newest["State"] == "PARTIAL" and newest["ChildJobsInState"] == {"COMPLETED": 1, "FAILED": 1}
     assert older["State"] == "COMPLETED" and older["NumberOfChildJobs"] == 2
     children = [row for row in _copies(stage) if row.get("ParentJobId") == newest["CopyJobId"]]
-    assert {row["CompositeMemberIdentifier"]: row["State"] for row in children} == {"Disk": "FAILED", "Files": "COMPLETED"}
+    assert {row["CompositeMemberIdentifier"]: row["State"] for row in children} == {
+        "Disk": "FAILED",
+        "Files": "COMPLETED",
+    }
     landed = {row.get("CompositeMemberIdentifier"): row for row in _points(stage, "destination")}
     assert landed["Files"]["ParentRecoveryPointArn"] == landed[None]["RecoveryPointArn"]
 
@@ -268,20 +284,28 @@ _WRONG = {
     "protect[0].fails[0].state is 'ABORTED': use one of FAILED, PARTIAL.": {
         "protect": [{"resources": ["a"], "fails": {"index": 0, "state": "ABORTED"}}]
     },
-    "protect[0].fails[0] has no key 'mesage'": {"protect": [{"resources": ["a"], "fails": {"index": 0, "mesage": "x"}}]},
+    "protect[0].fails[0] has no key 'mesage'": {
+        "protect": [{"resources": ["a"], "fails": {"index": 0, "mesage": "x"}}]
+    },
     "protect[0].fails[0] does not say which runs": {"protect": [{"resources": ["a"], "fails": {"message": "x"}}]},
     "protect[0].missing[0] chooses no run at all.": {"protect": [{"resources": ["a"], "missing": {"index": 99}}]},
     "protect[1]: EBS 'a' is protected twice.": {"protect": [{"resources": ["a"]}, {"resources": ["a"]}]},
     "plan has no key 'copies'": {"plan": {"copies": False}, "protect": [{"resources": ["a"]}]},
     "plan.before needs plan.changed": {"plan": {"before": {"copy": False}}, "protect": [{"resources": ["a"]}]},
-    "plan.copy_lifecycle has no key 'days'": {"plan": {"copy_lifecycle": {"days": 1}}, "protect": [{"resources": ["a"]}]},
+    "plan.copy_lifecycle has no key 'days'": {
+        "plan": {"copy_lifecycle": {"days": 1}},
+        "protect": [{"resources": ["a"]}],
+    },
     "destination has no key 'regoin': did you mean 'region'?": {"destination": {"regoin": "eu-west-3"}},
     "source.account is 111122223333: write the twelve digits": {"source": {"account": 111122223333}},
     "source and destination are the same account and Region": {"destination": {"region": "eu-west-1"}},
     "destination_vault.policy is 'open'": {"destination_vault": {"policy": "open"}},
     "destination_vault.key is 'cmk'": {"destination_vault": {"key": "cmk"}},
     "keys.destination has no key 'data'": {"keys": {"destination": {"data": {}}}},
-    "keys.source.data.without is 'root'": {"keys": {"source": {"data": {"without": ["root"]}}}, "protect": [{"resources": ["a"]}]},
+    "keys.source.data.without is 'root'": {
+        "keys": {"source": {"data": {"without": ["root"]}}},
+        "protect": [{"resources": ["a"]}],
+    },
     "source.deny: the reader has no action 'backup:StartCopyJob'": {"source": {"deny": ["backup:StartCopyJob"]}},
     "roles.AWSBackupDefaultServiceRole.without": {"roles": {"AWSBackupDefaultServiceRole": {"without": ["s3:Fly"]}}},
     "logs has no key 'event_bridge'": {"logs": {"event_bridge": "x"}},

@@ -175,7 +175,9 @@ def test_a_region_can_be_off(start: Callable[..., Reader]) -> None:
     assert _code(reader.client("backup", "destination").list_backup_vaults).startswith("UnrecognizedClient")
 
 
-@pytest.mark.parametrize(("absent", "code"), [(True, "AccessDeniedException"), ("not_found", "ResourceNotFoundException")])
+@pytest.mark.parametrize(
+    ("absent", "code"), [(True, "AccessDeniedException"), ("not_found", "ResourceNotFoundException")]
+)
 def test_a_missing_vault_is_answered_either_way(start: Callable[..., Reader], absent: Any, code: str) -> None:
     reader = start(destination_vault={"absent": absent}, protect=[{"resources": ["orders"]}])
     there = reader.client("backup", "destination")

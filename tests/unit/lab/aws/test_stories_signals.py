@@ -42,7 +42,12 @@ def _told(stage: Stage) -> list[dict[str, Any]]:
 def test_each_state_of_a_copy_is_an_event_with_its_traps() -> None:
     stage = _one_failing()
     events = _told(stage)
-    assert Counter(event["detail"]["state"] for event in events) == {"CREATED": 3, "RUNNING": 3, "COMPLETED": 2, "FAILED": 1}
+    assert Counter(event["detail"]["state"] for event in events) == {
+        "CREATED": 3,
+        "RUNNING": 3,
+        "COMPLETED": 2,
+        "FAILED": 1,
+    }
     for event in events:
         detail = event["detail"]
         assert (event["source"], event["detail-type"]) == ("aws.backup", "Copy Job State Change")
@@ -94,7 +99,11 @@ def test_events_can_be_lost() -> None:
 def test_a_trail_group_holds_records_of_its_own_side() -> None:
     stage = _one_failing(logs={"cloudtrail": "/aws/cloudtrail/all", "side": "destination"})
     [record] = [json.loads(event["message"]) for event in _group(stage, "destination")["_events"]]
-    assert (record["eventName"], record["errorCode"], record["awsRegion"]) == ("CopySnapshot", "AccessDenied", "eu-central-1")
+    assert (record["eventName"], record["errorCode"], record["awsRegion"]) == (
+        "CopySnapshot",
+        "AccessDenied",
+        "eu-central-1",
+    )
     assert record["userIdentity"]["invokedBy"] == "backup.amazonaws.com"
     [trail] = stage.destination.place.all("trails")
     assert trail["CloudWatchLogsLogGroupArn"] == _group(stage, "destination")["arn"]
@@ -127,7 +136,9 @@ def test_metrics_count_copies_in_the_source_under_the_destinations_name() -> Non
     rows = [row for row in stage.source.place.all("metrics") if row["MetricName"].startswith("NumberOfCopyJobs")]
     names = {item["Value"] for row in rows for item in row["Dimensions"] if item["Name"] == "BackupVaultName"}
     assert names == {"backup-dr"}
-    assert all(at % 300 == 0 and value > 0 for row in rows for at, value in row["samples"]), "sparse, every five minutes"
+    assert all(
+        at % 300 == 0 and value > 0 for row in rows for at, value in row["samples"]
+    ), "sparse, every five minutes"
     assert not any("CopyJob" in row["MetricName"] for row in stage.destination.place.all("metrics"))
     assert not _one_failing(metrics=False).source.place.all("metrics")
 
