@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from http import HTTPStatus
 from typing import Any
 
 from lab.aws.errors import AwsError
@@ -141,6 +142,8 @@ def parse_fault(raw: dict[str, Any]) -> Fault:
         raise ValueError(f"fault {raw!r}: unknown keys {sorted(unknown)}")
     if raw.get("cut", "") not in _CUTS:
         raise ValueError(f"fault {raw!r}: cut is one of {', '.join(_CUTS[1:])}")
+    if "status" in raw:
+        HTTPStatus(raw["status"])  # raises ValueError for a number that is none
     durations: dict[str, Any] = {key: seconds(raw[key]) for key in ("slow_s", "clock_ahead_s") if key in raw}
     fault = Fault(**{**raw, **durations})
     if fault.rate_per_s is not None and "burst" not in raw:

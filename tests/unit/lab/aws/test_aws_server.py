@@ -249,7 +249,7 @@ def test_stop_closes_what_clients_keep_alive(pki: Pki, serve: Serve) -> None:
         client.list_copy_jobs()
 
 
-@pytest.mark.parametrize("raw", [{"mach": "x"}, {"match": "*", "cut": "later"}, {"slow_s": "soon"}])
+@pytest.mark.parametrize("raw", [{"mach": "x"}, {"match": "*", "cut": "later"}, {"slow_s": "soon"}, {"status": 599}])
 def test_faults_with_unknown_words_are_refused(raw: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         parse_fault(raw)
