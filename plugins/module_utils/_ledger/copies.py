@@ -102,6 +102,35 @@ class Job(t.Protocol):
         """Has delete_after_days: how long the copy is kept from the creation of its source; None keeps it."""
 
 
+class Named(t.Protocol):
+    """Anything that is about a resource."""
+
+    @property
+    def resource_arn(self) -> str:
+        """ARN."""
+
+    @property
+    def resource(self) -> str:
+        """Its name."""
+
+    @property
+    def type(self) -> str:
+        """Of the resource."""
+
+
+def resource_names(*lists: t.Iterable[Named]) -> dict[str, tuple[str, str]]:
+    """{ARN: (name, type)} from the last list that has it; the last name in the alphabet where it has several there."""
+    names: dict[str, tuple[str, str]] = {}
+    for rows in lists:
+        mine: dict[str, tuple[str, str]] = {}
+        for row in rows:
+            name = (row.resource, row.type)
+            if mine.get(row.resource_arn, name) <= name:
+                mine[row.resource_arn] = name
+        names.update(mine)
+    return names
+
+
 @dataclass
 class Links:
     """What the jobs say about the source's points, by their place in the list.
@@ -115,8 +144,7 @@ class Links:
     unlisted: dict[str, list[Job]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Calibration:
+class Calibration(t.NamedTuple):
     """Whether copies of a type keep their source's date. used: whether pairs may be found by it."""
 
     pairs: int
@@ -178,6 +206,16 @@ def _lend_to_parents(sources: t.Sequence[RecoveryPoint], places: dict[str, int],
     links.latest.update({parent: job for parent, (dummy, job) in lent.items()})
 
 
+def jobs_only_resources(sources: t.Sequence[RecoveryPoint], links: Links) -> set[str]:
+    """ARNs of the resources whose source points tell nothing: continuous ones, and those with jobs but no points.
+
+    The point of a continuous backup is as old as the backup itself, so mostly it is not listed at all.
+    """
+    listed = {point.resource_arn for point in sources}
+    continuous = {point.resource_arn for point in sources if point.continuous}
+    return continuous | {resource for resource in links.unlisted if resource not in listed}
+
+
 def pair(
     sources: t.Sequence[RecoveryPoint],
     destinations: t.Sequence[RecoveryPoint],
@@ -230,9 +268,7 @@ class _Work:
         self.destinations = destinations
         self.pairing = pairing
         self.taken: set[int] = set()
-        listed = {point.resource_arn for point in sources}
-        pairing.jobs_only = {point.resource_arn for point in sources if point.continuous}
-        pairing.jobs_only.update(resource for resource in pairing.links.unlisted if resource not in listed)
+        pairing.jobs_only = jobs_only_resources(sources, pairing.links)
 
     def _pair(self, source: int, destination: int, method: str) -> None:
         self.pairing.pairs[source] = (destination, method)
@@ -367,7 +403,7 @@ class _Work:
         left: dict[tuple[str, str], list[int]] = defaultdict(list)
         for place, point in enumerate(self.sources):
             if point.parent in parents and place not in self.pairing.pairs:
-                left[(parents[t.cast(str, point.parent)], point.member or point.resource_arn)].append(place)
+                left[(parents[point.parent], point.member or point.resource_arn)].append(place)
         right: dict[tuple[str, str], list[int]] = defaultdict(list)
         for place, point in enumerate(self.destinations):
             if point.parent is not None and self._free(place):

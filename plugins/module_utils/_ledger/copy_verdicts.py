@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import typing as t
 from collections import defaultdict
-from dataclasses import dataclass, field
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import median
 from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.copies import (
@@ -69,6 +68,7 @@ class Line(t.NamedTuple):
 
     source, destination: places in the lists. job: the one that decides. time: of the data, epoch seconds. absent: a job
     says that it was copied, its time is not over, and there is no such point. overdue: it should be there by now.
+    lone: the source's side of it is not listed.
     """
 
     verdict: str
@@ -80,6 +80,7 @@ class Line(t.NamedTuple):
     time: float | None = None
     absent: bool = False
     overdue: bool = False
+    lone: bool = False
 
 
 def completed_at(point: RecoveryPoint) -> float | None:
@@ -102,6 +103,22 @@ class Grace:
             return self._expected, "parameter"
         usual = self._own.get(resource_arn, self._pooled)
         return (round(usual, 1), "history") if usual > LEAST_GRACE_S else (LEAST_GRACE_S, "default")
+
+
+class Scheduled:
+    """Which rules of backup plans copy, as far as jobs and pairs show: not every rule of a vault has a copy action."""
+
+    def __init__(self, sources: t.Sequence[RecoveryPoint], copied: t.Iterable[int]) -> None:
+        """copied: places of the points that a job or a pair belongs to."""
+        self._rules: set[str | None] = set()
+        self._resources: set[str] = set()
+        for place in copied:
+            self._rules.add(sources[place].rule)
+            self._resources.add(sources[place].resource_arn)
+
+    def copies(self, point: RecoveryPoint) -> bool:
+        """False where another rule copies the point's resource, and its own rule copies nothing at all."""
+        return point.rule is None or point.rule in self._rules or point.resource_arn not in self._resources
 
 
 def lag_of(point: RecoveryPoint | None, job: Job) -> float | None:
@@ -130,7 +147,8 @@ def lags(sources: t.Sequence[RecoveryPoint], links: Links, jobs_only: t.Containe
 class CopyLedger:
     """Gives every point its verdict.
 
-    now: epoch seconds. jobs_since: from when on all jobs are known, None where they could not be read.
+    now: epoch seconds. jobs_since: from when on all jobs are known, None where they could not be read. compared: whether
+    the source's points are known; if not, no destination point can be an orphan.
     """
 
     def __init__(
@@ -142,6 +160,7 @@ class CopyLedger:
         now: float,
         grace: Grace,
         jobs_since: float | None,
+        compared: bool = True,
     ) -> None:
         self.sources = sources
         self.destinations = destinations
@@ -149,9 +168,13 @@ class CopyLedger:
         self.now = now
         self.grace = grace
         self.jobs_since = jobs_since
+        self.compared = compared
+        self._continuous = {
+            point.resource_arn: place for place, point in enumerate(sources) if point.continuous
+        }
         self._places = {job.copy_job: place for place, job in pairing.explained.items()}
         self._newest_copied = self._newest()
-        self._copying_rules, self._copied_resources = self._copying()
+        self._scheduled = Scheduled(sources, (*pairing.pairs, *pairing.links.latest))
 
     def lines(self) -> t.Iterator[Line]:
         """Every line, of the source's points first."""
@@ -179,16 +202,6 @@ class CopyLedger:
             if point.status in USABLE and point.resource_arn in self.pairing.jobs_only:
                 note(point.resource_arn, self._job_time(self.pairing.explained[destination], destination))
         return newest
-
-    def _copying(self) -> tuple[set[str], set[str]]:
-        """The plan rules whose points are copied, as jobs and pairs show, and the resources that are."""
-        rules, resources = set(), set()
-        for place in (*self.pairing.pairs, *self.pairing.links.latest):
-            point = self.sources[place]
-            resources.add(point.resource_arn)
-            if point.rule is not None:
-                rules.add(point.rule)
-        return rules, resources
 
     def _time(self, source: int, destination: int) -> float | None:
         """Of the data of a pair: the earlier one, as a copy that does not keep the date says a later one."""
@@ -248,9 +261,8 @@ class CopyLedger:
         return "gap" if newest is not None and line.time is not None and newest > line.time else "failed"
 
     def _without_job(self, line: Line, point: RecoveryPoint) -> str:
-        copied = point.resource_arn in self._copied_resources
-        if point.rule is not None and point.rule not in self._copying_rules and copied:
-            return "not_expected"  # another rule copies the resource, and this one nothing at all
+        if not self._scheduled.copies(point):
+            return "not_expected"
         if not line.overdue:
             return "pending"
         if self.jobs_since is not None and (completed_at(point) or self.now) < self.jobs_since:
@@ -263,9 +275,9 @@ class CopyLedger:
     # ------------------------------------------------------------------------------------ resources of jobs only
 
     def _job_lines(self, resource_arn: str) -> t.Iterator[Line]:
-        """Each job stands for the snapshot that it copied."""
+        """Each job stands for the snapshot that it copied, the last one where it was tried again."""
         jobs = self.pairing.links.unlisted.get(resource_arn, [])
-        for job in jobs:
+        for job in last_tries(jobs):
             destination = self._places.get(job.copy_job)
             line = Line(
                 "", resource_arn, None, destination, "linkage", job, self._job_time(job, destination)
@@ -281,18 +293,14 @@ class CopyLedger:
             else:
                 yield line._replace(verdict=self._missed(line), method=None, absent=job.state in ARRIVED)
         if self._stalled(resource_arn, jobs):
-            source = self._continuous_place(resource_arn)
+            source = self._continuous.get(resource_arn)
             yield Line("unknown" if self.jobs_since is None else "never_started", resource_arn, source, overdue=True)
-
-    def _continuous_place(self, resource_arn: str) -> int | None:
-        places = (i for i, point in enumerate(self.sources) if point.resource_arn == resource_arn and point.continuous)
-        return next(places, None)
 
     def _stalled(self, resource_arn: str, jobs: t.Sequence[Job]) -> bool:
         """Whether its copies have stopped coming, or never came."""
         grace_s = self.grace.of(resource_arn)[0]
         if not jobs:
-            place = self._continuous_place(resource_arn)
+            place = self._continuous.get(resource_arn)
             if place is None or place in self.pairing.links.latest:
                 return False
             point = self.sources[place]
@@ -311,17 +319,25 @@ class CopyLedger:
             job = pairing.explained.get(place)
             if place in aside or (job is not None and point.resource_arn in pairing.jobs_only):
                 continue
-            first = oldest.get(point.resource_arn)
+            first, time = oldest.get(point.resource_arn), point.created
             if point.status not in USABLE:
                 verdict = "unusable"
             elif place in pairing.ambiguous_destinations:
                 verdict = "ambiguous"
             elif job is not None or (first is not None and point.created is not None and point.created < first):
                 verdict = "source_expired"
+            elif not self._dated(point):
+                verdict, time = "unknown", None  # its date says nothing, so it may well be the copy of a listed one
+            elif not self.compared or point.resource_arn in pairing.jobs_only:
+                verdict = "unknown"
             else:
                 verdict = "orphan"
             method = "linkage" if job is not None else None
-            yield Line(verdict, point.resource_arn, None, place, method, job, point.created)
+            yield Line(verdict, point.resource_arn, None, place, method, job, time, lone=True)
+
+    def _dated(self, point: RecoveryPoint) -> bool:
+        calibration = self.pairing.calibration.get(point.type)
+        return calibration is None or calibration.used
 
     def _oldest(self) -> dict[str, float]:
         oldest: dict[str, float] = {}
@@ -331,45 +347,59 @@ class CopyLedger:
         return oldest
 
 
+def last_tries(jobs: t.Iterable[Job]) -> list[Job]:
+    """Of the jobs for one source point the one that brought it over, else the newest. jobs: in order."""
+    last: dict[str, Job] = {}
+    for job in jobs:
+        snapshot = job.source_point or job.copy_job
+        if snapshot not in last or last[snapshot].state not in ARRIVED:
+            last[snapshot] = job
+    return list(last.values())
+
+
 # -------------------------------------------------------------------------------------------- per resource
 
+_Key = t.Tuple[float, int, str]  # time, how good, verdict
+_GOODNESS = {verdict: place for place, verdict in enumerate(VERDICTS)}
+_NEUTRAL_NAMES = tuple(sorted(set(_NEUTRAL.values())))
+_NEUTRAL_BITS = {verdict: 1 << _NEUTRAL_NAMES.index(name) for verdict, name in _NEUTRAL.items()}
 
-@dataclass
+
 class Standing:
-    """What a disaster now would cost a resource, gathered line by line in any order."""
+    """What a disaster now would cost a resource, gathered line by line in any order; small, as there may be many.
 
-    resource_arn: str
-    backed_up: bool = False  # the source has points or copies of it
-    newest: tuple[float, int, str] | None = None  # newest source point: time, badness, verdict
-    newest_pair: tuple[float, int, str] | None = None
-    best: tuple[float, str] | None = None  # newest usable copy: time, method
-    missing: int = 0
-    neutral: set[str] = field(default_factory=set)
+    backed_up: whether the source has points or copies of it. newest, newest_pair: the newest source point, and the
+    newest that has a copy; of two of one time the worse. best: time and method of the newest usable copy.
+    """
+
+    __slots__ = ("backed_up", "newest", "newest_pair", "best", "missing", "_neutral")
+
+    def __init__(self) -> None:
+        self.backed_up = False
+        self.newest: _Key | None = None
+        self.newest_pair: _Key | None = None
+        self.best: tuple[float, str] | None = None
+        self.missing = 0
+        self._neutral = 0
 
     def add(self, line: Line) -> None:
         """Take a line of this resource into account."""
-        if line.verdict == "not_expected":
-            self.backed_up = True
+        verdict, time = line.verdict, line.time
+        self.backed_up = self.backed_up or not line.lone
+        if verdict == "not_expected":
             return
-        of_source = line.source is not None or (line.job is not None and line.verdict != "source_expired")
-        self.backed_up = self.backed_up or of_source
-        neutral = _NEUTRAL.get(line.verdict)
-        if neutral and (of_source or line.verdict == "ambiguous"):
-            late = line.overdue and line.verdict in ("in_progress", "unknown")
-            self.neutral.add("overdue" if late else neutral)
-        self.missing += line.verdict in ("failed", "never_started", "gap") or (line.verdict == "unknown" and line.overdue)
-        if line.time is None:
-            if of_source and self.newest is None:
-                self.newest = (float("-inf"), 0, line.verdict)
-            return
-        key = (line.time, -VERDICTS.index(line.verdict) if line.verdict in VERDICTS else 0, line.verdict)
-        if of_source:
+        if not line.lone:
+            late = line.overdue and verdict in ("in_progress", "unknown")
+            self._neutral |= _NEUTRAL_BITS["failed" if late else verdict] if verdict in _NEUTRAL_BITS else 0
+            self.missing += verdict in ("failed", "never_started", "gap") or (verdict == "unknown" and late)
+            key = (float("-inf") if time is None else time, -_GOODNESS[verdict], verdict)
             self.newest = max(self.newest or key, key)
-            if line.destination is not None:
+            if verdict in ("copied", "unusable") and time is not None:
                 self.newest_pair = max(self.newest_pair or key, key)
-        if line.verdict in ("copied", "source_expired"):
-            good = (line.time, line.method or "")
-            self.best = max(self.best or good, good)
+        # an ambiguous or unknown point is a copy of this resource all the same, if not known of what
+        usable = verdict == "copied" or (line.lone and verdict in ("source_expired", "ambiguous", "unknown"))
+        if usable and time is not None and (self.best is None or time > self.best[0]):
+            self.best = (time, line.method or "")
 
     def row(self, now: float, rpo_s: float | None, error_s: float, compared: bool) -> dict[str, t.Any]:
         """Figures and verdict; times are epoch seconds. compared: False where the source's points are not known."""
@@ -377,21 +407,19 @@ class Standing:
         newest = self.newest[0] if self.newest and self.newest[0] != float("-inf") else None
         broken = self.newest_pair is not None and self.newest_pair[2] == "unusable"
         exposure = exposure_of(best, now, error_s)
-        verdict = resource_verdict(self.neutral, broken, exposure, rpo_s, error_s)
+        neutral = {name for place, name in enumerate(_NEUTRAL_NAMES) if self._neutral >> place & 1}
+        verdict = resource_verdict(neutral, broken, exposure, rpo_s, error_s)
         if not compared and (rpo_s is None or exposure is None):
             verdict = "unknown"
-        ready: bool | None = None
-        if self.newest_pair is not None and self.newest_pair[2] in ("copied", "unusable"):
-            ready = not broken
         return {
             "newest_source": newest,
             "newest_matched": best,
             "exposure_s": exposure,
             "exposure_error_s": error_s,
             "behind_s": None if best is None or newest is None else round(max(newest - best, 0.0), 1),
-            "ready": ready,
+            "ready": None if self.newest_pair is None else not broken,
             "verdict": verdict,
             "why": self.newest[2] if self.newest else None,
-            "method": self.best[1] or None if self.best else None,
+            "method": (self.best[1] or None) if self.best else None,
             "missing": self.missing,
         }

@@ -1,0 +1,331 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""Step 6 of the region runbook: did the copy jobs bring each recovery point over within its window?
+
+Reads the source vault's points; the copy jobs come from step 2 and are read only without it.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections import Counter, defaultdict
+from datetime import timedelta
+
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
+    BadParameter,
+    ReadFailed,
+    duration_parameter,
+    evidence,
+    failed,
+    human,
+    median,
+    rfc3339,
+    window,
+)
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _aws, _aws_jobs
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_lag import (
+    VERDICTS,
+    Backups,
+    Outcome,
+    judge,
+    spent,
+)
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_points import (
+    Points,
+    list_points,
+    pack_points,
+)
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_upstream import list_backup_jobs
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import Worst, denied_entry, rows_parameter
+from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.copies import (
+    Job,
+    Links,
+    RecoveryPoint,
+    in_order,
+    jobs_only_resources,
+    link,
+    resource_names,
+)
+from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.copy_verdicts import Grace, lags
+from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathered, Step
+
+NAME = "copy_lag"
+DEFAULT_LOOK_BACK = "14d"
+STALE = 2.0  # a resource whose newest point is this many of its own intervals old has stopped being backed up
+_PROBLEM_ORDER = ("failed", "aborted", "expired", "missing", "partial")
+
+Params = t.Dict[str, t.Any]
+Json = t.Dict[str, t.Any]
+
+
+def gather(params: Params, clients: t.Any) -> Gathered:
+    """Read the source's points and hold them against the copy jobs. The outcome is that of the points.
+
+    Raises BadParameter.
+    """
+    asked = _Asked(params)
+    try:
+        source = clients.aws_source
+        query = vault_query(params, clients)
+    except ReadFailed as failure:
+        return Gathered(failed(NAME, {}, failure))
+    since = source.now() - timedelta(seconds=asked.look_back_s)
+    reads: dict[str, _aws.Read] = {
+        "points": lambda: list_points(source, asked.vault, since, clients.progress),
+    }
+    denied: list[Json] = []
+    if asked.jobs is None:
+        reads["jobs"] = jobs_reader(params, clients, since, denied)
+    if asked.upstream is None:
+        reads["upstream"] = lambda: list_backup_jobs(source, asked.vault, since, clients.progress).open_ends()
+    answers = _aws.side_by_side(reads)
+    points, refused = answers["points"]
+    if refused is not None:
+        health = {"outcome": refused.outcome}
+        return Gathered(failed(NAME, query, refused, source_health=health, denied=denied))
+    jobs, upstream = asked.jobs, asked.upstream
+    if jobs is None:
+        jobs = side_read(answers["jobs"], "copy jobs", denied)
+    if upstream is None:
+        upstream = side_read(answers["upstream"], "backup jobs", denied)
+    now = source.now()
+    query["window"] = window(now, asked.look_back_s)
+    judged = _Judged(points, jobs, upstream or (), asked, now.timestamp())
+    problems = _problems(points.rows, upstream or (), now.timestamp())
+    result = evidence(
+        NAME,
+        outcome="ok" if points.rows else "empty",
+        query=query,
+        summary=judged.summary(),
+        rows={
+            "source_problems": (problems[: asked.max_rows], len(problems)),
+            "resources": (judged.worst.rows(), judged.worst.total),
+        },
+        covered={"start": rfc3339(since), "end": rfc3339(now)},
+        observed_at=rfc3339(now),
+        clock=source.clock.as_evidence(),
+        source_health=_health(points.rows, problems),
+        denied=denied,
+    )
+    return Gathered(result, {"points": pack_points(points)})
+
+
+class _Asked:
+    """The parameters, checked before any request. Raises BadParameter."""
+
+    def __init__(self, params: Params) -> None:
+        self.vault, dummy = _aws.vault_names(params)
+        self.max_rows = rows_parameter(params)
+        self.look_back_s = t.cast(float, duration_parameter(params, "look_back", least=3600))
+        self.expected_s = duration_parameter(params, "expected_window")
+        self.jobs = fed_jobs(params)
+        self.upstream = _aws_jobs.read_upstream(params.get("upstream"), "upstream")
+        self.queued = params.get("queued") or {}
+        if not all(isinstance(value, (int, float)) for value in self.queued.values()):
+            raise BadParameter("queued: give the member queued of the feed of the log step unchanged.")
+
+
+def fed_jobs(params: Params) -> list[_aws_jobs.CopyJobRow] | None:
+    """The copy jobs that step 2 read, composite parents among them; None when it was not run. Raises BadParameter."""
+    jobs = _aws_jobs.read_jobs(params.get("jobs_feed"))
+    return jobs if jobs is None else jobs + (_aws_jobs.read_jobs(params.get("parents_feed"), "parents_feed") or [])
+
+
+def jobs_reader(params: Params, clients: t.Any, since: t.Any, denied: list[Json]) -> _aws.Read:
+    """Reads the copy jobs where no earlier step did; what cannot be found out about the vaults goes to `denied`."""
+    pair, refused = _aws_jobs.vault_pair(params, clients)
+    denied.extend(refused)
+
+    def read() -> list[_aws_jobs.CopyJobRow]:
+        found = _aws_jobs.list_copy_jobs(clients.aws_source, pair, since, clients.progress)
+        return found.rows + found.parents
+
+    return read
+
+
+def side_read(answer: tuple[t.Any, ReadFailed | None], what: str, denied: list[Json]) -> t.Any:
+    """What the source gave; None, and a row of `denied`, where it refused."""
+    value, failure = answer
+    if failure is not None:
+        denied.append(dict(denied_entry(what, failure), side="source"))
+    return value
+
+
+def vault_query(params: Params, clients: t.Any) -> Json:
+    """How `query` names both sides; the destination is not asked for what the vault step has told."""
+    source_vault, destination_vault = _aws.vault_names(params)
+    known = _aws.arn((params.get("vaults_feed") or {}).get("destination_arn"))
+    return {
+        "source": {"region": clients.aws_source.region, "vault": source_vault},
+        "destination": {"region": known.region if known else clients.aws_destination.region, "vault": destination_vault},
+    }
+
+
+# ----------------------------------------------------------------------------------------------------- resources
+
+
+class _Judged:
+    """Every resource's verdict: the worst rows, and figures over all."""
+
+    def __init__(
+        self,
+        points: Points,
+        jobs: t.Sequence[Job] | None,
+        upstream: t.Sequence[_aws_jobs.UpstreamRow],
+        asked: _Asked,
+        now: float,
+    ) -> None:
+        self.worst = Worst(asked.max_rows)
+        self._verdicts: Counter[str] = Counter()
+        self._worst_lag: float | None = None
+        self._queued: t.Mapping[str, float] = asked.queued
+        links = link(points.rows, in_order(jobs or ()))
+        jobs_only = jobs_only_resources(points.rows, links)
+        self._lags = lags(points.rows, links, jobs_only)
+        self._parts = [part for part in (spent(job, asked.queued) for job in _copied(links)) if part]
+        grace = Grace(self._lags, asked.expected_s)
+        backups = Backups(points.rows, links, jobs_only)
+        names = resource_names(jobs or (), points.rows)
+        names = {**resource_names(upstream), **names}
+        broken = {row.resource_arn for row in upstream}
+        for arn in sorted(backups.resources() | broken, key=lambda arn: (names[arn], arn)):
+            window_s, window_from = grace.of(arn)
+            mine = backups.of(arn)
+            if jobs is None:  # nobody could look at the copy jobs: no verdict about them
+                outcome = Outcome("unknown", mine[-1] if mine else None)
+            else:
+                outcome = judge(mine, now=now, window_s=window_s, queued=asked.queued)
+            if arn in broken and outcome.why is None and outcome.verdict in ("on_time", "unknown"):
+                outcome = outcome._replace(why="upstream")
+            self._add(arn, names[arn], outcome, window_s, window_from)
+
+    def _add(self, arn: str, name: tuple[str, str], outcome: Outcome, window_s: float, window_from: str) -> None:
+        self._verdicts[outcome.verdict] += 1
+        lag = outcome.lag_s
+        if lag is not None and (self._worst_lag is None or lag > self._worst_lag):
+            self._worst_lag = lag
+        backup, job = outcome.backup, outcome.job
+        copied = job is not None and backup is not None and backup.arrived is not None
+        parts = spent(job, self._queued)
+        self.worst.push(
+            (-VERDICTS.index(outcome.verdict), lag or 0.0),
+            {
+                "resource": name[0],
+                "resource_arn": arn,
+                "type": name[1],
+                "source_point": (backup.arn or None) if backup else None,
+                "point_in_time": _aws.stamp(backup.created) if backup else None,
+                "completed_at": _aws.stamp(backup.completed) if backup else None,
+                "copy_job": job.copy_job if job else None,
+                "copied_at": _aws.stamp(job.completed) if copied and job else None,
+                "lag_s": lag,
+                "window_s": window_s,
+                "window_from": window_from,
+                "verdict": outcome.verdict,
+                "why": outcome.why,
+                "queue_s": parts.queue_s if parts else None,
+                "transfer_s": parts.transfer_s if parts else None,
+            },
+        )
+
+    def summary(self) -> Json:
+        """Figures over everything."""
+        return {
+            "resources": self.worst.total,
+            **{verdict: self._verdicts[verdict] for verdict in VERDICTS},
+            "worst_lag_s": self._worst_lag,
+            "median_lag_s": median([lag for mine in self._lags.values() for lag in mine]),
+            "median_queue_s": median([part.queue_s for part in self._parts]),
+            "median_transfer_s": median([part.transfer_s for part in self._parts]),
+            "queue_known": len(self._parts),
+        }
+
+
+def _copied(links: Links) -> t.Iterator[Job]:
+    """The jobs that brought something over."""
+    yield from links.arrived.values()
+    for jobs in links.unlisted.values():
+        yield from (job for job in jobs if job.state == "COMPLETED")
+
+
+
+
+# ------------------------------------------------------------------------------------------------ source's health
+
+
+def _problems(
+    points: t.Iterable[RecoveryPoint], upstream: t.Sequence[_aws_jobs.UpstreamRow], now: float
+) -> list[Json]:
+    """What is wrong at the source itself, worst first: a backup that does not exist cannot be copied."""
+    found = {}
+    for row in upstream:
+        found[row.resource_arn] = _problem(
+            row.resource_arn, row.resource, row.type, row.state.lower(), row.message, row.ended
+        )
+    by_resource: dict[str, list[RecoveryPoint]] = defaultdict(list)
+    for point in points:
+        by_resource[point.resource_arn].append(point)
+    for arn, mine in by_resource.items():
+        text, at = _missing(mine, now)
+        if text is not None and arn not in found:
+            newest = max(mine, key=lambda point: (point.created or 0.0, point.arn))
+            found[arn] = _problem(arn, newest.resource, newest.type, "missing", text, at)
+    return sorted(
+        found.values(), key=lambda row: (_PROBLEM_ORDER.index(row["state"]), row["resource"], row["resource_arn"])
+    )
+
+
+def _problem(arn: str, name: str, kind: str, state: str, message: str | None, at: float | None) -> Json:
+    return {
+        "resource": name,
+        "resource_arn": arn,
+        "type": kind,
+        "state": state,
+        "message": message,
+        "at": _aws.stamp(at),
+    }
+
+
+def _missing(points: list[RecoveryPoint], now: float) -> tuple[str | None, float | None]:
+    """Why the resource counts as no longer backed up, and since when; None when it is, or has no rhythm yet."""
+    stopped = [point for point in points if point.status == "STOPPED"]
+    if len(stopped) == len(points):
+        return "its continuous backup was stopped", max(point.created or 0.0 for point in stopped) or None
+    times = sorted({point.created for point in points if point.created is not None and not point.continuous})
+    if len(times) < 3 or any(point.continuous for point in points):
+        return None, None
+    interval = median([later - earlier for earlier, later in zip(times, times[1:])])
+    age = now - times[-1]
+    if not interval or age <= STALE * interval:
+        return None, None
+    return f"the newest recovery point is {human(age)} old, and they used to come every {human(interval)}", times[-1]
+
+
+def _health(points: t.Sequence[RecoveryPoint], problems: list[Json]) -> Json:
+    states = Counter(row["state"] for row in problems)
+    return {
+        "outcome": "ok" if points else "empty",
+        "resources": len({point.resource_arn for point in points}),
+        "failed": sum(states[state] for state in ("failed", "aborted", "expired", "partial")),
+        "missing": states["missing"],
+        "newest_at": _aws.stamp(max((point.created for point in points if point.created is not None), default=None)),
+    }
+
+
+STEP = Step(
+    name=NAME,
+    gather=gather,
+    argument_spec={
+        **_aws.vault_spec(),
+        "look_back": {"type": "str", "default": DEFAULT_LOOK_BACK},
+        "expected_window": {"type": "str"},
+        "jobs_feed": {"type": "str"},
+        "parents_feed": {"type": "str"},
+        "upstream": {"type": "str"},
+        "queued": {"type": "dict"},
+        "vaults_feed": {"type": "dict"},
+    },
+)
