@@ -218,6 +218,17 @@ def vault_pair(params: Json, clients: t.Any) -> tuple[Pair, list[Json]]:
     return Pair(source.region, source_vault, destination.region, destination_vault, found or None), denied
 
 
+def named_sides(params: Json) -> Json:
+    """How `query` names both sides, as far as the options tell before anything is read. Raises BadParameter."""
+    source, destination = vault_names(params)
+    known = arn((params.get("vaults_feed") or {}).get("destination_arn"))
+    region = known.region if known else (params.get("destination") or {}).get("region")
+    return {
+        "source": {"region": params.get("region"), "vault": source},
+        "destination": {"region": region, "vault": destination},
+    }
+
+
 def rows_of(pages: t.Iterable[Json], member: str, say: t.Callable[[str], None], what: str) -> t.Iterator[Json]:
     """The rows of a paged list, one page in memory at a time; says how far it is where that takes long."""
     read, said = 0, time.monotonic()
@@ -276,6 +287,26 @@ def list_copy_jobs(account: t.Any, pair: Pair, since: datetime, say: t.Callable[
     rows.sort(key=newest_first, reverse=True)
     parents.sort(key=newest_first, reverse=True)
     return CopyJobs(rows, parents, {**told, **listed}, read, other_sources)
+
+
+def list_pair_jobs(
+    clients: t.Any, pair: Pair, since: datetime, denied: list[Json]
+) -> tuple[CopyJobs, str | None]:
+    """(the jobs of the pair, the side that knows them): the destination is asked only when the source has none.
+
+    What the destination refuses goes to `denied`. Raises ReadFailed when the source cannot be read.
+    """
+    copies = list_copy_jobs(clients.aws_source, pair, since, clients.progress)
+    if copies.rows or copies.parents:
+        return copies, "source"
+    destination = clients.aws_destination
+    there, failure = guarded(lambda: list_copy_jobs(destination, pair, since, clients.progress))
+    if failure is not None:
+        denied.append(dict(denied_entry("copy jobs", failure), side="destination"))
+        return copies, None
+    if there.rows or there.parents:
+        return there, "destination"
+    return copies._replace(read=copies.read + there.read), None
 
 
 def newest_first(row: CopyJobRow) -> tuple[float, float, str]:

@@ -14,7 +14,7 @@ Where a backup failed there is nothing to copy, so the backup jobs of the source
 from __future__ import annotations
 
 import typing as t
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     ReadFailed,
@@ -27,14 +27,13 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import (
     PAGE,
     side_by_side,
-    vault_names,
     vault_spec,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_copyrows import STUCK_S, Picture
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import (
     CopyJobs,
-    Pair,
-    list_copy_jobs,
+    list_pair_jobs,
+    named_sides,
     pack_jobs,
     pack_upstream,
     vault_pair,
@@ -68,7 +67,7 @@ class _Found(t.NamedTuple):
 
 def gather(params: Params, clients: t.Any) -> Gathered:
     """List the copy jobs and the backup jobs of the source vault side by side, and say what they mean together."""
-    asked, query = _asked(params), _names(params)
+    asked, query = _asked(params), named_sides(params)
     try:
         pair, denied = vault_pair(params, clients)
         source = clients.aws_source
@@ -80,30 +79,18 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     since, lately = now - timedelta(seconds=asked.look_back_s), now - timedelta(seconds=asked.window_s + _DAY_S)
     reads = side_by_side(
         {
-            "copy jobs": lambda: list_copy_jobs(source, pair, since, clients.progress),
+            "copy jobs": lambda: list_pair_jobs(clients, pair, since, denied),
             "backup jobs": lambda: list_backup_jobs(source, pair.source_vault, lately, clients.progress),
         }
     )
-    (copies, refused), (upstream, side_refused) = reads["copy jobs"], reads["backup jobs"]
+    (seen, refused), (upstream, side_refused) = reads["copy jobs"], reads["backup jobs"]
     if refused is not None and upstream is None:
         return Gathered(failed(NAME, query, refused, denied=denied))
     if side_refused is not None:
         denied.append(dict(denied_entry("backup jobs", side_refused), side="source"))
-    observed_in = "source" if copies and (copies.rows or copies.parents) else None
-    if copies is not None and observed_in is None:
-        copies, observed_in = _ask_destination(clients, pair, copies, since, denied)
+    copies, observed_in = seen or (None, None)
     found = _Found(copies, observed_in, upstream, _at_work(source, copies, observed_in, upstream, denied))
     return _answer(asked, query, source, found, denied, refused)
-
-
-def _names(params: Params) -> Json:
-    """The sides as far as they are known before anything is read. Raises BadParameter."""
-    source, destination = vault_names(params)
-    to = (params.get("destination") or {}).get("region")
-    return {
-        "source": {"region": params.get("region"), "vault": source},
-        "destination": {"region": to, "vault": destination},
-    }
 
 
 def _asked(params: Params) -> _Asked:
@@ -111,20 +98,6 @@ def _asked(params: Params) -> _Asked:
     look_back_s = duration_parameter(params, "look_back") or 14 * _DAY_S
     # a job may wait and be tried for hours before it fails, so the list begins a day before the window at the latest
     return _Asked(window_s, max(look_back_s, window_s + _DAY_S), rows_parameter(params))
-
-
-def _ask_destination(
-    clients: t.Any, pair: Pair, none: CopyJobs, since: datetime, denied: list[Json]
-) -> tuple[CopyJobs, str | None]:
-    """The jobs that only the destination knows of, if there are any: (jobs, where they were seen)."""
-    destination = clients.aws_destination
-    copies, failure = guarded(lambda: list_copy_jobs(destination, pair, since, clients.progress))
-    if failure is not None:
-        denied.append(dict(denied_entry("copy jobs", failure), side="destination"))
-        return none, None
-    if copies.rows or copies.parents:
-        return copies, "destination"
-    return none._replace(read=none.read + copies.read), None
 
 
 def _at_work(
