@@ -336,6 +336,8 @@ def _answer(sides: dict[str, _Side], cross: _Organizations | None) -> Gathered:
             "destination_locked": destination.row.get("Locked"),
             "min_retention_days": destination.row.get("MinRetentionDays"),
             "max_retention_days": destination.row.get("MaxRetentionDays"),
+            "source_organization": cross.source or None if cross else None,
+            "destination_organization": cross.destination or None if cross else None,
         },
     )
 

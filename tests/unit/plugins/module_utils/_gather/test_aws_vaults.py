@@ -136,6 +136,8 @@ def test_a_pair_in_one_account():
         "destination_locked": True,
         "min_retention_days": 7,
         "max_retention_days": 365,
+        "source_organization": None,
+        "destination_organization": None,
     }
     for account in (source, destination):  # nothing about organizations, quotas or identities is asked
         assert sorted(account.operations()) == ["DescribeBackupVault", "GetBackupVaultAccessPolicy"]
@@ -212,6 +214,14 @@ def test_a_vault_that_only_the_list_shows():
     assert evidence["denied"][0]["grant"]["statement"]["Action"] == "backup:DescribeBackupVault"
 
 
+def test_a_source_that_only_the_list_shows_is_an_answer():
+    evidence = run(
+        replies(fake.forbidden("DescribeBackupVault"), backup__ListBackupVaults=[{"BackupVaultList": [vault()]}])
+    )[0]
+    assert evidence["outcome"] == "ok" and evidence["source"]["outcome"] == "forbidden"
+    assert evidence["summary"]["source_accessible"] is True
+
+
 def test_whether_a_vault_exists_can_stay_unknown():
     refused = fake.forbidden("DescribeBackupVault")
     evidence = run(destination=replies(refused, refused, backup__ListBackupVaults=fake.forbidden("ListBackupVaults")))[0]
@@ -256,6 +266,7 @@ def test_across_accounts_the_policy_and_the_organization_decide():
         "same_organization": True,
     }
     assert feed["destination_account"] == fake.DESTINATION
+    assert (feed["source_organization"], feed["destination_organization"]) == ("o-1", "o-1")
     assert source.operations().count("DescribeGlobalSettings") == 1
     assert "DescribeGlobalSettings" not in destination.operations()
 

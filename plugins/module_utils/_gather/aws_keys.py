@@ -1,0 +1,375 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""Of the region runbook, where the rest is inconclusive: whether a copy may use the keys that it needs.
+
+A copy reads with the key of its source point and writes with the key of the destination vault. The role of the copy has
+to be let in by both. Between accounts the destination's own service-linked role does the writing, so that the key of the
+source has to let that in too. A key tells its state and its grants to other accounts, but its policy only at home.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
+    BadParameter,
+    ReadFailed,
+    evidence,
+    failed,
+    rfc3339,
+)
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _aws, _aws_policy
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_policy import Decision, OneOf
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import denied_entry, rows_parameter
+from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathered, Params, Step
+
+NAME = "keys"
+ACTIONS = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey")
+_MOST_KEYS = 5  # source keys, and roles
+_GRANTS = 100  # a page; only grants to the principals that are asked for are read
+_LINKED_ROLE = "role/aws-service-role/backup.amazonaws.com/AWSServiceRoleForBackup"
+_KEY_ARN = re.compile(r"arn:[\w-]+:kms:[a-z0-9-]+:\d{12}:(?:key|alias)/[\w/-]+")
+_ROLE_ARN = re.compile(r"arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+")
+# Through which a copy reaches a key: AWS Backup itself, or the service that owns what is copied.
+_VIA = ("backup", "ec2", "rds", "elasticfilesystem", "fsx", "dynamodb", "s3", "storagegateway", "redshift", "timestream")
+
+Json = t.Dict[str, t.Any]
+
+
+class _Principal(t.NamedTuple):
+    """Who needs a key."""
+
+    name: str
+    arns: tuple[str, ...]  # empty: a role that is not known, of the account
+    account: str
+    organization: str | None
+
+
+def gather(params: Params, clients: t.Any) -> Gathered:
+    """Read the source keys and the destination vault's key: state, policy and grants.
+
+    Raises BadParameter when source_keys or copy_roles are no ARNs of keys and roles.
+    """
+    names = dict(zip(("source", "destination"), _aws.vault_names(params)))
+    source_keys = _arns(params, "source_keys", _KEY_ARN, "a KMS key")
+    roles = _arns(params, "copy_roles", _ROLE_ARN, "an IAM role")
+    rows = rows_parameter(params)
+    try:
+        accounts = {"source": clients.aws_source, "destination": clients.aws_destination}
+    except ReadFailed as failure:
+        return Gathered(failed(NAME, {side: {"vault": name} for side, name in names.items()}, failure))
+    query = {side: _aws.side(account, names[side]) for side, account in accounts.items()}
+    denied: list[Json] = []
+    vaults = params.get("vaults_feed") or _read_vaults(accounts, names["destination"], roles, denied)
+    keys = _keys(source_keys[:_MOST_KEYS], accounts, vaults)
+    for key in keys:
+        key.principals = _principals(key, roles[:_MOST_KEYS], accounts["source"].partition, vaults)
+    _read(keys)
+    denied += [row for key in keys for row in key.denied]
+    failure = next((key.failure for key in keys if key.failure), None)
+    if any(key.exists is not None for key in keys):
+        failure = None
+    shown = sorted((key.row() for key in keys), key=_severity, reverse=True)
+    source = accounts["source"]
+    return Gathered(
+        evidence(
+            NAME,
+            outcome=failure.outcome if failure else "ok" if keys else "empty",
+            query=query,
+            observed_at=rfc3339(source.now()),
+            clock=source.clock.as_evidence(),
+            summary={
+                "keys": len(shown),
+                "unusable": sum(_unusable(row) for row in shown),
+                "denied": sum(_refused(row) for row in shown),
+            },
+            rows={"keys": (shown[:rows], len(keys) + len(source_keys[_MOST_KEYS:]))},
+            error=failure.as_error() if failure else None,
+            denied=denied,
+        )
+    )
+
+
+def _arns(params: Params, option: str, form: re.Pattern[str], what: str) -> list[str]:
+    given = list(dict.fromkeys(str(item) for item in params.get(option) or []))
+    for item in given:
+        if not form.fullmatch(item):
+            raise BadParameter(f"{option}: {item[:120]!r} is no ARN of {what}; give the whole ARN.")
+    return given
+
+
+def _read_vaults(accounts: dict[str, t.Any], vault: str, roles: list[str], denied: list[Json]) -> Json:
+    """What the vaults step would have handed over, as far as it is needed here."""
+    reads: dict[str, _aws.Read] = {
+        "destination": lambda: accounts["destination"].call("backup", "DescribeBackupVault", BackupVaultName=vault)
+    }
+    if not roles:
+        reads["source"] = lambda: accounts["source"].call("sts", "GetCallerIdentity")
+    answers = _aws.side_by_side(reads)
+    found, failure = answers["destination"]
+    if failure:
+        denied.append({**denied_entry("DescribeBackupVault", failure), "side": "destination"})
+    caller = answers.get("source", (None, None))[0]
+    row = found or {}
+    parts = _aws.arn(row.get("BackupVaultArn"))
+    return {
+        "destination_key_arn": row.get("EncryptionKeyArn"),
+        "destination_account": parts.account if parts else None,
+        "source_account": roles[0].split(":", 5)[4] if roles else (caller or {}).get("Account"),
+    }
+
+
+# ------------------------------------------------------------------------------------------------------------- keys
+
+
+class _Key:
+    """One key, as its answers come in."""
+
+    def __init__(self, side: str, account: t.Any, arn: str, region: str, regions: t.Iterable[str]) -> None:
+        self.side = side
+        self.account = account
+        self.arn = arn
+        self.used_by: list[str] = []
+        self.principals: list[_Principal] = []
+        self.readable = region == account.region  # a key answers in its own Region only
+        self.at_home: bool | None = None  # whether the side's own account owns it
+        domain = "amazonaws.com.cn" if account.partition == "aws-cn" else "amazonaws.com"
+        self.via = OneOf(f"{service}.{name}.{domain}" for name in regions for service in _VIA)
+        self.about: Json = {}
+        self.exists: bool | None = None
+        self.failure: ReadFailed | None = None
+        self.aliases: list[str] = []
+        self.policy: Json = {"outcome": "not_applicable", "principals": {}, "why": []}
+        self.grants: Json = {"outcome": "not_applicable", "count": None, "for_principals": []}
+        self.denied: list[Json] = []
+
+    def note(self, what: str, failure: ReadFailed) -> None:
+        """Keep a refused read; of a key that is gone nothing else can be told."""
+        if self.exists is not False:
+            self.denied.append({**denied_entry(f"{what} {self.arn}", failure), "side": self.side})
+
+    def row(self) -> Json:
+        """The row of the evidence."""
+        manager = self.about.get("KeyManager")
+        owners = [name[len("alias/aws/") :] for name in self.aliases if name.startswith("alias/aws/")]
+        return {
+            "side": self.side,
+            "used_by": self.used_by,
+            "arn": self.arn,
+            "outcome": self.failure.outcome if self.failure else "ok" if self.readable else "not_applicable",
+            "exists": self.exists,
+            "state": self.about.get("KeyState"),
+            "enabled": self.about.get("Enabled"),
+            "manager": manager,
+            "aliases": self.aliases,
+            "aws_managed_for": owners[0] if owners else None,
+            "policy": self.policy,
+            "grants": self.grants,
+        }
+
+
+def _keys(source_keys: list[str], accounts: dict[str, t.Any], vaults: Json) -> list[_Key]:
+    """Each key once, though it may serve both sides."""
+    wanted = [("source", "source_points", arn) for arn in source_keys]
+    if vaults.get("destination_key_arn"):
+        wanted.append(("destination", "destination_vault", str(vaults["destination_key_arn"])))
+    regions = list(dict.fromkeys(account.region for account in accounts.values()))
+    found: dict[str, _Key] = {}
+    for side, use, arn in wanted:
+        parts = _aws.arn(arn)
+        if parts and arn not in found:
+            key = found[arn] = _Key(side, accounts[side], arn, parts.region, regions)
+            owner = vaults.get(f"{side}_account")
+            key.at_home = parts.account == owner if owner else None
+        if parts:
+            found[arn].used_by.append(use)
+    return list(found.values())
+
+
+def _principals(key: _Key, roles: list[str], partition: str, vaults: Json) -> list[_Principal]:
+    """Who needs this key: the copy's role and, to read in another account, the destination's service-linked role."""
+    organizations = {vaults.get(f"{side}_account"): vaults.get(f"{side}_organization") for side in ("source", "destination")}
+    source, destination = vaults.get("source_account"), vaults.get("destination_account")
+    needed = [(role, (role,), role.split(":", 5)[4]) for role in roles]
+    if not roles and source:
+        needed.append((f"arn:{partition}:iam::{source}:root", (), source))
+    if "source_points" in key.used_by and destination and destination != source:
+        linked = f"arn:{partition}:iam::{destination}:{_LINKED_ROLE}"
+        needed.append((linked, (linked,), destination))
+    return [_Principal(*principal, organizations.get(principal[2])) for principal in needed]
+
+
+# ---------------------------------------------------------------------------------------------------------- reading
+
+
+def _read(keys: list[_Key]) -> None:
+    reads: dict[str, _aws.Read] = {}
+    for at, key in enumerate(keys):
+        if not key.readable:
+            continue
+        reads[f"{at} DescribeKey"] = _call(key, "DescribeKey")
+        if key.at_home is not False:
+            reads[f"{at} GetKeyPolicy"] = _call(key, "GetKeyPolicy")
+        for principal in key.principals:
+            for arn in principal.arns:
+                reads[f"{at} ListGrants {arn}"] = _grants(key, arn)
+    answers = _aws.side_by_side(reads) if reads else {}
+    for at, key in enumerate(keys):
+        if key.readable:
+            _take_state(key, *answers[f"{at} DescribeKey"])
+            _take_policy(key, answers.get(f"{at} GetKeyPolicy"))
+            _take_grants(key, {name: answer for name, answer in answers.items() if name.startswith(f"{at} ListGrants ")})
+    _read_aliases(keys)
+
+
+def _call(key: _Key, operation: str) -> _aws.Read:
+    return lambda: key.account.call("kms", operation, KeyId=key.arn)
+
+
+def _grants(key: _Key, principal: str) -> _aws.Read:
+    """A busy key has tens of thousands of grants; KMS picks those of one principal itself."""
+
+    def read() -> int:
+        pages = key.account.pages(
+            "kms",
+            "ListGrants",
+            token="NextMarker",
+            sent_as="Marker",
+            KeyId=key.arn,
+            GranteePrincipal=principal,
+            Limit=_GRANTS,
+        )
+        return sum(len(page.get("Grants") or []) for page in pages)
+
+    return read
+
+
+def _take_state(key: _Key, answer: Json | None, failure: ReadFailed | None) -> None:
+    if failure is None:
+        key.about = (answer or {}).get("KeyMetadata") or {}
+        key.exists = True
+        return
+    key.failure = failure
+    key.exists = False if failure.outcome == "not_found" else None
+    key.note("DescribeKey", failure)
+
+
+def _take_policy(key: _Key, answer: tuple[t.Any, ReadFailed | None] | None) -> None:
+    if answer is None:
+        return
+    found, failure = answer
+    decisions: dict[str, dict[str, Decision]] = {}
+    if failure is None:
+        try:
+            decisions = {
+                who.name: {action: _decision(key, found.get("Policy"), who, action) for action in ACTIONS}
+                for who in key.principals
+            }
+        except ReadFailed as unreadable:
+            failure = unreadable
+    if failure:
+        key.policy["outcome"] = failure.outcome
+        key.note("GetKeyPolicy", failure)
+        return
+    key.policy = {
+        "outcome": "ok",
+        "principals": {
+            name: {action: decision.verdict for action, decision in per_action.items()}
+            for name, per_action in decisions.items()
+        },
+        "why": [row for name, per_action in decisions.items() for row in _reasons(name, per_action)],
+    }
+
+
+def _decision(key: _Key, document: str | None, who: _Principal, action: str) -> Decision:
+    known: Json = {
+        "kms:ViaService": key.via,
+        # Grants are asked for by AWS's services only; other calls do not carry the key at all.
+        "kms:GrantIsForAWSResource": "true" if action == "kms:CreateGrant" else None,
+    }
+    if who.organization:
+        known["aws:PrincipalOrgID"] = who.organization
+    return _aws_policy.evaluate(
+        document, principal_arns=who.arns, account=who.account, action=action, resource=key.arn, known=known
+    )
+
+
+def _reasons(name: str, decisions: dict[str, Decision]) -> list[Json]:
+    """The statements behind everything but a plain Allow, each with the actions that it decides."""
+    rows: dict[str, Json] = {}
+    for action, decision in decisions.items():
+        if decision.verdict == "allowed" or decision.statement is None:
+            continue
+        row = {
+            "principal": name,
+            "verdict": decision.verdict,
+            "actions": [],
+            "statement": decision.statement,
+            "conditions": decision.conditions,
+        }
+        rows.setdefault(json.dumps(row, sort_keys=True), row)["actions"].append(action)
+    return list(rows.values())
+
+
+def _take_grants(key: _Key, answers: dict[str, tuple[t.Any, ReadFailed | None]]) -> None:
+    if not answers:
+        return
+    for failure in (failure for dummy, failure in answers.values() if failure):
+        key.grants["outcome"] = failure.outcome
+        key.note("ListGrants", failure)
+        return
+    counts = {name.split(" ", 2)[2]: count for name, (count, dummy) in answers.items()}
+    key.grants = {
+        "outcome": "ok" if any(counts.values()) else "empty",
+        "count": sum(counts.values()),
+        "for_principals": [name for name, count in counts.items() if count],
+    }
+
+
+def _read_aliases(keys: list[_Key]) -> None:
+    """Only the alias of a key that AWS manages tells which service's it is, and no other account can ask."""
+    asked = {key.arn: key for key in keys if key.about.get("KeyManager") == "AWS" and key.at_home is not False}
+    answers = _aws.side_by_side({arn: _call(key, "ListAliases") for arn, key in asked.items()}) if asked else {}
+    for arn, (found, failure) in answers.items():
+        if failure:
+            asked[arn].note("ListAliases", failure)
+        else:
+            asked[arn].aliases = [alias["AliasName"] for alias in found.get("Aliases") or []]
+
+
+# ----------------------------------------------------------------------------------------------------------- answers
+
+
+def _unusable(row: Json) -> bool:
+    return row["exists"] is False or row["state"] not in (None, "Enabled")
+
+
+def _refused(row: Json) -> bool:
+    """Whether somebody who needs the key is neither let in by its policy nor by a grant."""
+    granted = row["grants"]["for_principals"]
+    return any(
+        verdict == "denied" or (verdict == "not_mentioned" and name not in granted)
+        for name, per_action in row["policy"]["principals"].items()
+        for verdict in per_action.values()
+    )
+
+
+def _severity(row: Json) -> tuple[bool, bool, bool]:
+    return _unusable(row), _refused(row), row["outcome"] != "ok"
+
+
+STEP = Step(
+    name=NAME,
+    gather=gather,
+    argument_spec=dict(
+        _aws.vault_spec(),
+        source_keys={"type": "list", "elements": "str", "no_log": False},
+        copy_roles={"type": "list", "elements": "str"},
+        vaults_feed={"type": "dict"},
+    ),
+)
