@@ -82,11 +82,9 @@ class Backups:
         self._jobs_only = jobs_only
         self._scheduled = Scheduled(sources, links.latest)
         self._places: dict[str, list[int]] = defaultdict(list)
-        own = {job.copy_job: place for place, job in links.latest.items() if job.source_point == sources[place].arn}
-        for place, point in enumerate(sources):
-            job = links.latest.get(place)
+        for place, (point, job) in enumerate(zip(sources, links.latest)):
             # a composite without a job of its own is copied by its members' jobs, each of which counts for itself
-            if point.continuous or (job is not None and own.get(job.copy_job) != place):
+            if point.continuous or (job is not None and job.source_point != point.arn):
                 continue
             if job is not None or (point.status in USABLE and not point.is_parent and self._scheduled.copies(point)):
                 self._places[point.resource_arn].append(place)
@@ -103,8 +101,8 @@ class Backups:
             completed = completed_at(point)
             if completed is not None:
                 created = completed if point.created is None else point.created
-                job = self._links.arrived.get(place)
-                found.append(Backup(completed, created, point.arn, job, self._links.latest.get(place)))
+                arrived, latest = self._links.arrived[place], self._links.latest[place]
+                found.append(Backup(completed, created, point.arn, arrived, latest))
         if resource_arn in self._jobs_only:
             for job in last_tries(self._links.unlisted.get(resource_arn, ())):
                 arrived = job if job.state in ARRIVED else None

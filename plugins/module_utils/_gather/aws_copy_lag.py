@@ -246,7 +246,7 @@ class _Judged:
 
 def _copied(links: Links) -> t.Iterator[Job]:
     """The jobs that brought something over."""
-    yield from links.arrived.values()
+    yield from (job for job in links.arrived if job is not None)
     for jobs in links.unlisted.values():
         yield from (job for job in jobs if job.state == "COMPLETED")
 

@@ -133,14 +133,16 @@ def resource_names(*lists: t.Iterable[Named]) -> dict[str, tuple[str, str]]:
 
 @dataclass
 class Links:
-    """What the jobs say about the source's points, by their place in the list.
+    """What the jobs say about the source's points, one entry a point.
 
     latest: the newest job of a point; of a composite parent without a job of its own, the telling one of its members.
     arrived: the first job that brought it over. unlisted: by resource, the jobs whose source point is not in the list.
+    places: ARN of a source point -> its place.
     """
 
-    latest: dict[int, Job] = field(default_factory=dict)
-    arrived: dict[int, Job] = field(default_factory=dict)
+    places: dict[str, int]
+    latest: list[Job | None]
+    arrived: list[Job | None]
     unlisted: dict[str, list[Job]] = field(default_factory=dict)
 
 
@@ -156,13 +158,14 @@ class Calibration(t.NamedTuple):
 class Pairing:
     """Places in the two lists.
 
-    pairs: source -> (destination, method). explained: destination -> the job that brought it from a source point that is
+    partner, method: of each source point the place of its copy, and how that was found. explained: destination -> the job that brought it from a source point that is
     not listed. duplicates: further copies of a source that has one. elsewhere: destination points of other vaults.
     jobs_only: ARNs of the resources that only jobs can be asked about.
     """
 
     links: Links
-    pairs: dict[int, tuple[int, str]] = field(default_factory=dict)
+    partner: list[int | None]
+    method: list[str | None]
     ambiguous_sources: set[int] = field(default_factory=set)
     ambiguous_destinations: set[int] = field(default_factory=set)
     explained: dict[int, Job] = field(default_factory=dict)
@@ -180,7 +183,7 @@ def in_order(jobs: t.Iterable[Job]) -> list[Job]:
 def link(sources: t.Sequence[RecoveryPoint], ordered: t.Sequence[Job]) -> Links:
     """Lay each job beside its source point. ordered: in_order(jobs)."""
     places = {point.arn: place for place, point in enumerate(sources)}
-    links = Links()
+    links = Links(places, [None] * len(sources), [None] * len(sources))
     for job in ordered:
         place = places.get(job.source_point)
         if place is None:
@@ -188,22 +191,23 @@ def link(sources: t.Sequence[RecoveryPoint], ordered: t.Sequence[Job]) -> Links:
             continue
         links.latest[place] = job
         if job.state in ARRIVED:
-            links.arrived.setdefault(place, job)
-    _lend_to_parents(sources, places, links)
+            links.arrived[place] = links.arrived[place] or job
+    _lend_to_parents(sources, links)
     return links
 
 
-def _lend_to_parents(sources: t.Sequence[RecoveryPoint], places: dict[str, int], links: Links) -> None:
+def _lend_to_parents(sources: t.Sequence[RecoveryPoint], links: Links) -> None:
     """A composite is as far as the worst of its members: open before failed before copied."""
     lent: dict[int, tuple[tuple[int, float, str], Job]] = {}
-    for place, job in links.latest.items():
-        parent = places.get(sources[place].parent or "")
-        if parent is None or parent in links.latest:
+    for point, job in zip(sources, links.latest):
+        parent = links.places.get(point.parent) if point.parent and job is not None else None
+        if parent is None or job is None or links.latest[parent] is not None:
             continue
         rank = (2 if job.state in OPEN else int(job.state not in ARRIVED), job.created, job.copy_job)
         if parent not in lent or rank > lent[parent][0]:
             lent[parent] = (rank, job)
-    links.latest.update({parent: job for parent, (dummy, job) in lent.items()})
+    for parent, (dummy, job) in lent.items():
+        links.latest[parent] = job
 
 
 def jobs_only_resources(sources: t.Sequence[RecoveryPoint], links: Links) -> set[str]:
@@ -226,11 +230,11 @@ def pair(
 ) -> Pairing:
     """Pair the points one to one; n log n. The vaults are the ARNs of those that the points are in."""
     ordered = in_order(jobs)
-    pairing = Pairing(link(sources, ordered))
+    pairing = Pairing(link(sources, ordered), [None] * len(sources), [None] * len(sources))
     work = _Work(sources, destinations, pairing)
     work.pair_linked(ordered)
     work.pair_parents_of_linked()
-    pairing.calibration = _calibrate(sources, destinations, pairing.pairs)
+    pairing.calibration = _calibrate(sources, destinations, pairing.partner)
     work.set_aside(source_vault, destination_vault)
     work.pair_in_time(source_vault, members=False)
     work.pair_members()
@@ -241,14 +245,14 @@ def pair(
 def _calibrate(
     sources: t.Sequence[RecoveryPoint],
     destinations: t.Sequence[RecoveryPoint],
-    pairs: dict[int, tuple[int, str]],
+    partner: t.Sequence[int | None],
 ) -> dict[str, Calibration]:
     """Per type, how far the dates of linked pairs lie apart. Without a pair AWS is taken at its word."""
     offsets: dict[str, list[float]] = {point.type: [] for point in sources}
-    for source, (destination, dummy) in pairs.items():
-        left, right = sources[source].created, destinations[destination].created
-        if left is not None and right is not None:
-            offsets[sources[source].type].append(abs(right - left))
+    for point, place in zip(sources, partner):
+        right = None if place is None else destinations[place].created
+        if point.created is not None and right is not None:
+            offsets[point.type].append(abs(right - point.created))
     found = {}
     for kind, values in offsets.items():
         middle = median(values)
@@ -267,33 +271,42 @@ class _Work:
         self.sources = sources
         self.destinations = destinations
         self.pairing = pairing
-        self.taken: set[int] = set()
+        self.taken = bytearray(len(destinations))
         pairing.jobs_only = jobs_only_resources(sources, pairing.links)
 
     def _pair(self, source: int, destination: int, method: str) -> None:
-        self.pairing.pairs[source] = (destination, method)
-        self.taken.add(destination)
+        self.pairing.partner[source], self.pairing.method[source] = destination, method
+        self.taken[destination] = True
+
+    def _is_paired(self, source: int) -> bool:
+        return self.pairing.partner[source] is not None
+
+    def _linked(self) -> t.Iterator[tuple[int, int]]:
+        """(source, destination) of every pair so far."""
+        for source, destination in enumerate(self.pairing.partner):
+            if destination is not None:
+                yield source, destination
 
     def pair_linked(self, ordered: t.Sequence[Job]) -> None:
         """What a job names as source and as destination; a usable copy before a broken one, the newest first."""
-        to_source = {point.arn: place for place, point in enumerate(self.sources)}
+        to_source = self.pairing.links.places
         to_destination = {point.arn: place for place, point in enumerate(self.destinations)}
         spare: list[tuple[int, int]] = []
         for job in reversed(ordered):
             destination = to_destination.get(job.destination_point or "")
-            if destination is None or destination in self.taken:
+            if destination is None or self.taken[destination]:
                 continue
             source = to_source.get(job.source_point)
             if source is None:
                 self.pairing.explained.setdefault(destination, job)
-            elif source in self.pairing.pairs or self.destinations[destination].status not in USABLE:
+            elif self._is_paired(source) or self.destinations[destination].status not in USABLE:
                 spare.append((source, destination))
             else:
                 self._pair(source, destination, "linkage")
         for source, destination in spare:
-            if destination in self.taken:
+            if self.taken[destination]:
                 continue
-            if source in self.pairing.pairs:
+            if self._is_paired(source):
                 self.pairing.duplicates.add(destination)
             else:
                 self._pair(source, destination, "linkage")
@@ -303,7 +316,7 @@ class _Work:
         to_source = {point.arn: place for place, point in enumerate(self.sources) if point.is_parent}
         to_destination = {point.arn: place for place, point in enumerate(self.destinations) if point.is_parent}
         votes: dict[int, set[int]] = defaultdict(set)
-        for source, (destination, dummy) in self.pairing.pairs.items():
+        for source, destination in self._linked():
             parent = to_source.get(self.sources[source].parent or "")
             copied = to_destination.get(self.destinations[destination].parent or "")
             if parent is not None and copied is not None:
@@ -311,7 +324,7 @@ class _Work:
         claims = Counter(copied for found in votes.values() for copied in found)
         for parent, found in votes.items():
             copied = min(found)
-            free = parent not in self.pairing.pairs and copied not in self.taken
+            free = not self._is_paired(parent) and not self.taken[copied]
             if free and len(found) == 1 and claims[copied] == 1:
                 self._pair(parent, copied, "linkage")
 
@@ -319,7 +332,7 @@ class _Work:
         """Destination points that are none of ours: copied from another vault, or backups of what lives there."""
         home = _place_of(destination_vault)
         for place, point in enumerate(self.destinations):
-            if place in self.taken or place in self.pairing.explained or place in self.pairing.duplicates:
+            if self.taken[place] or place in self.pairing.explained or place in self.pairing.duplicates:
                 continue
             if point.from_vault:
                 foreign = source_vault is not None and point.from_vault != source_vault
@@ -334,7 +347,7 @@ class _Work:
         """Pair what has one resource and one date. members: whether members of composites take part."""
         left: dict[str, list[tuple[float, str, int]]] = defaultdict(list)
         for place, point in enumerate(self.sources):
-            if place not in self.pairing.pairs and (members or point.parent is None) and self._dated(point):
+            if not self._is_paired(place) and (members or point.parent is None) and self._dated(point):
                 left[point.resource_arn].append((t.cast(float, point.created), point.arn, place))
         if not left:
             return
@@ -356,7 +369,7 @@ class _Work:
     def _free(self, place: int) -> bool:
         pairing = self.pairing
         return not (
-            place in self.taken
+            self.taken[place]
             or place in pairing.explained
             or place in pairing.duplicates
             or place in pairing.elsewhere
@@ -376,14 +389,14 @@ class _Work:
         silent = [row for row in theirs if not self.destinations[row[2]].from_vault or not source_vault]
         for method, rows in (("source_vault", told), ("time", silent)):
             for tolerance_s in TOLERANCES_S:
-                mine = [row for row in mine if row[2] not in self.pairing.pairs]
-                rows = [row for row in rows if row[2] not in self.taken]
+                mine = [row for row in mine if not self._is_paired(row[2])]
+                rows = [row for row in rows if not self.taken[row[2]]]
                 for source, destination in _only_candidates(mine, rows, tolerance_s):
                     self._pair(source, destination, method)
-        return [row for row in mine if row[2] not in self.pairing.pairs]
+        return [row for row in mine if not self._is_paired(row[2])]
 
     def _say_ambiguous(self, mine: list[tuple[float, str, int]], theirs: list[tuple[float, str, int]]) -> None:
-        rest = [row for row in theirs if row[2] not in self.taken]
+        rest = [row for row in theirs if not self.taken[row[2]]]
         for row, (low, high) in zip(mine, _near(mine, rest, SAME_DATE_S)):
             if high > low:
                 self.pairing.ambiguous_sources.add(row[2])
@@ -395,14 +408,14 @@ class _Work:
         """Within a pair of composites the members are known by their identifiers, else by their resources."""
         parents = {
             self.sources[source].arn: self.destinations[destination].arn
-            for source, (destination, dummy) in self.pairing.pairs.items()
+            for source, destination in self._linked()
             if self.sources[source].is_parent
         }
         if not parents:
             return
         left: dict[tuple[str, str], list[int]] = defaultdict(list)
         for place, point in enumerate(self.sources):
-            if point.parent in parents and place not in self.pairing.pairs:
+            if point.parent in parents and not self._is_paired(place):
                 left[(parents[point.parent], point.member or point.resource_arn)].append(place)
         right: dict[tuple[str, str], list[int]] = defaultdict(list)
         for place, point in enumerate(self.destinations):

@@ -108,13 +108,15 @@ class Grace:
 class Scheduled:
     """Which rules of backup plans copy, as far as jobs and pairs show: not every rule of a vault has a copy action."""
 
-    def __init__(self, sources: t.Sequence[RecoveryPoint], copied: t.Iterable[int]) -> None:
-        """copied: places of the points that a job or a pair belongs to."""
+    def __init__(self, sources: t.Sequence[RecoveryPoint], *signs: t.Sequence[t.Any]) -> None:
+        """signs: lists as long as sources, whose entry is None where nothing shows that the point is copied."""
         self._rules: set[str | None] = set()
         self._resources: set[str] = set()
-        for place in copied:
-            self._rules.add(sources[place].rule)
-            self._resources.add(sources[place].resource_arn)
+        for sign in signs:
+            for point, seen in zip(sources, sign):
+                if seen is not None:
+                    self._rules.add(point.rule)
+                    self._resources.add(point.resource_arn)
 
     def copies(self, point: RecoveryPoint) -> bool:
         """False where another rule copies the point's resource, and its own rule copies nothing at all."""
@@ -130,10 +132,10 @@ def lag_of(point: RecoveryPoint | None, job: Job) -> float | None:
 def lags(sources: t.Sequence[RecoveryPoint], links: Links, jobs_only: t.Container[str]) -> dict[str, list[float]]:
     """By resource ARN the lags of all copies that the jobs tell of. Below zero is no lag but an odd clock: left out."""
     found: dict[str, list[float]] = defaultdict(list)
-    for place, job in links.arrived.items():
-        lag = lag_of(sources[place], job)
+    for point, job in zip(sources, links.arrived):
+        lag = None if job is None else lag_of(point, job)
         if lag is not None and lag >= 0:
-            found[sources[place].resource_arn].append(lag)
+            found[point.resource_arn].append(lag)
     for resource_arn, jobs in links.unlisted.items():
         if resource_arn in jobs_only:
             mine = [lag_of(None, job) for job in jobs if job.state in ARRIVED]
@@ -174,7 +176,7 @@ class CopyLedger:
         }
         self._places = {job.copy_job: place for place, job in pairing.explained.items()}
         self._newest_copied = self._newest()
-        self._scheduled = Scheduled(sources, (*pairing.pairs, *pairing.links.latest))
+        self._scheduled = Scheduled(sources, pairing.partner, pairing.links.latest)
 
     def lines(self) -> t.Iterator[Line]:
         """Every line, of the source's points first."""
@@ -194,8 +196,8 @@ class CopyLedger:
             if time is not None and time > newest.get(resource_arn, float("-inf")):
                 newest[resource_arn] = time
 
-        for source, (destination, dummy) in self.pairing.pairs.items():
-            if self.destinations[destination].status in USABLE:
+        for source, destination in enumerate(self.pairing.partner):
+            if destination is not None and self.destinations[destination].status in USABLE:
                 note(self.sources[source].resource_arn, self._time(source, destination))
         for destination in self.pairing.explained:
             point = self.destinations[destination]
@@ -214,9 +216,9 @@ class CopyLedger:
         return job.created if created is None else min(created, job.created)
 
     def _source_line(self, place: int, point: RecoveryPoint) -> Line | None:
-        job, found = self.pairing.links.latest.get(place), self.pairing.pairs.get(place)
-        if found is not None:
-            return self._paired(place, found[0], found[1], job)
+        job, destination = self.pairing.links.latest[place], self.pairing.partner[place]
+        if destination is not None:
+            return self._paired(place, destination, job)
         if point.continuous and job is None:
             return None  # the jobs of its temporary snapshots tell
         if job is None and point.status not in _EXPECTED:
@@ -224,7 +226,7 @@ class CopyLedger:
         age = self.now - (completed_at(point) or self.now)
         line = Line("", point.resource_arn, source=place, job=job, time=point.created)
         line = line._replace(overdue=age > self.grace.of(point.resource_arn)[0])
-        arrived = self.pairing.links.arrived.get(place)
+        arrived = self.pairing.links.arrived[place]
         if place in self.pairing.ambiguous_sources:
             return line._replace(verdict="ambiguous")
         if job is not None and job.state in OPEN:
@@ -238,10 +240,10 @@ class CopyLedger:
             return line._replace(verdict=self._missed(line))
         return line._replace(verdict=self._without_job(line, point))
 
-    def _paired(self, place: int, destination: int, method: str, job: Job | None) -> Line:
-        links, status = self.pairing.links, self.destinations[destination].status
+    def _paired(self, place: int, destination: int, job: Job | None) -> Line:
+        method, status = self.pairing.method[place], self.destinations[destination].status
         if status in USABLE:
-            verdict, job = "copied", links.arrived.get(place, job)
+            verdict, job = "copied", self.pairing.links.arrived[place] or job
         elif status == "CREATING" and job is not None and job.state in OPEN:
             verdict = "in_progress"
         else:
@@ -301,7 +303,7 @@ class CopyLedger:
         grace_s = self.grace.of(resource_arn)[0]
         if not jobs:
             place = self._continuous.get(resource_arn)
-            if place is None or place in self.pairing.links.latest:
+            if place is None or self.pairing.links.latest[place] is not None:
                 return False
             point = self.sources[place]
             return point.status in _EXPECTED and self.now - (completed_at(point) or self.now) > grace_s
@@ -313,8 +315,7 @@ class CopyLedger:
 
     def _lone_destinations(self) -> t.Iterator[Line]:
         pairing, oldest = self.pairing, self._oldest()
-        taken = {destination for destination, dummy in pairing.pairs.values()}
-        aside = taken | pairing.duplicates | pairing.elsewhere
+        aside = {place for place in pairing.partner if place is not None} | pairing.duplicates | pairing.elsewhere
         for place, point in enumerate(self.destinations):
             job = pairing.explained.get(place)
             if place in aside or (job is not None and point.resource_arn in pairing.jobs_only):
