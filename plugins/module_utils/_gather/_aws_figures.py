@@ -84,7 +84,8 @@ def breakdown(rows: list[CopyJobRow], start: float, name: t.Callable[[CopyJobRow
 def full_copies(rows: list[CopyJobRow], since: float) -> dict[str, str]:
     """{copy job: why it had to be a full copy} of what is known.
 
-    since: how far back the jobs are listed, epoch seconds. What another vault, a deletion by hand or a job before `since` did is not known; such copies pass for ordinary ones.
+    since: how far back the jobs are listed, epoch seconds. What another vault, a deletion by hand or a job before that
+    did is not known; such copies pass for ordinary ones.
     """
     of_resource: dict[str, list[CopyJobRow]] = {}
     for row in rows:

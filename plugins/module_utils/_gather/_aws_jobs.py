@@ -72,6 +72,8 @@ class Origin(t.NamedTuple):
     destination_key: str | None  # ARN of the key of the copy
     delete_after_days: int | None  # of the copy, counted from the creation of its source
     cold_after_days: int | None
+    vault_type: str | None = None  # of the destination vault when the job began, where AWS says it
+    vault_lock: str | None = None
 
 
 class CopyJobRow(t.NamedTuple):
@@ -151,6 +153,8 @@ class JobReader:
                 destination_key=job.get("DestinationEncryptionKeyArn"),
                 delete_after_days=kept.get("DeleteAfterDays"),
                 cold_after_days=kept.get("MoveToColdStorageAfterDays"),
+                vault_type=job.get("DestinationVaultType"),
+                vault_lock=job.get("DestinationVaultLockState"),
             )
         )
 
