@@ -173,7 +173,7 @@ def _named(clients: t.Any, asked: _Asked, copy_job: str) -> _Chosen:
 
 
 def _most_telling(asked: _Asked, clients: t.Any) -> _Chosen | None:
-    """The newest failure that is still so; else what hangs, the newest failure, what is open, the newest: in this order."""
+    """The newest failure that is still so; else what hangs, any failure, what is open, the newest: in this order."""
     jobs = asked.jobs or []
     now = clients.aws_source.now().timestamp()
     good: dict[str, float] = {}
