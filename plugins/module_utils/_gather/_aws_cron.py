@@ -5,8 +5,8 @@
 
 """Schedules of backup plans: cron(...) with AWS's six fields, and rate(...).
 
-AWS counts the days of the week from Sunday = 1 and has a year as its sixth field. What cannot be said in the five fields
-of a common cron is not understood, and then nothing is concluded from it.
+AWS counts the days of the week from Sunday = 1 and has a year as its sixth field. What cannot be said in the five
+fields of a common cron is not understood, and then nothing is concluded from it.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def parse_schedule(expression: t.Any, time_zone: t.Any = None) -> BackupSchedule
 
 
 def _five_fields(text: str) -> str | None:
-    """minute hour day-of-month month day-of-week, as the library reads them; None when that says less than AWS's six."""
+    """minute hour day-of-month month day-of-week, as the library reads them; None when that tells less than six do."""
     fields = text.replace("?", "*").upper().split()
     if len(fields) != 6 or fields[5] != "*":
         return None

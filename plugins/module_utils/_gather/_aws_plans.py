@@ -210,7 +210,8 @@ def read_selections(account: t.Any, plans: list[Plan]) -> Refused:
         if failure is not None:
             refused.append((f"selections of plan {plan.name}", failure))
         for row in rows or []:
-            selection = Selection(str(row.get("SelectionName") or ""), str(row.get("SelectionId")), row.get("IamRoleArn"))
+            name, selection_id = str(row.get("SelectionName") or ""), str(row.get("SelectionId"))
+            selection = Selection(name, selection_id, row.get("IamRoleArn"))
             plan.selections.append(selection)
             by_key[f"{plan.plan_id} {selection.selection_id}"] = (plan.plan_id, selection)
     chosen = dict(list(by_key.items())[:MOST_SELECTIONS])
@@ -294,7 +295,7 @@ _COMPARED = (
 
 
 def rule_changes(old: Json | None, new: Json) -> tuple[Json, Json] | None:
-    """({member: as it was}, {member: as it is}) of what differs; None when nothing does. old None: there was no rule."""
+    """({member: as it was}, {member: as it is}) of what differs; None when nothing does. old None: it was not there."""
     if old is None:
         return {"RuleName": None}, {"RuleName": new.get("RuleName")}
     # AWS leaves out what is false or empty in one answer and says it in the next

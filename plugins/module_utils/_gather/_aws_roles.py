@@ -5,8 +5,8 @@
 
 """The IAM roles that AWS Backup copies with: whether they exist, trust the service, and may do what a copy needs.
 
-IAM is asked for documents, not for a simulation: that would need a right of its own and says little more. What a service
-control policy forbids is not seen here.
+IAM is asked for documents, not for a simulation: that would need a right of its own and says little more. What a
+service control policy forbids is not seen here.
 """
 
 from __future__ import annotations
