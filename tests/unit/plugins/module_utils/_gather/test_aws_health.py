@@ -94,13 +94,17 @@ def test_no_events_are_no_trouble_and_no_description_is_asked():
 
 def test_worst_first_over_all_pages():
     evidence, source = run(
-        [[event(1, "upcoming", category="scheduledChange"), event(2, service="EC2")], [], [event(3, hours=9)]],
+        [
+            [event(1, "upcoming"), event(5, category="scheduledChange", hours=1), event(2, service="EC2")],
+            [],
+            [event(3, hours=9)],
+        ],
         [[event(4, "closed", endTime=fake.NOW)]],
         max_rows=3,
     )
-    assert [row["description"] for row in evidence["events"]] == ["About 3", "About 2", "About 1"]
-    assert evidence["summary"] == {"events": 4, "open": 2}
-    assert evidence["total"] == {"events": 4} and evidence["truncated"] is True
+    assert [row["description"] for row in evidence["events"]] == ["About 3", "About 2", "About 5"]
+    assert evidence["summary"] == {"events": 5, "open": 3}
+    assert evidence["total"] == {"events": 5} and evidence["truncated"] is True
     assert len(source.arguments("DescribeEventDetails")[0]["eventArns"]) == 3
 
 
