@@ -149,8 +149,6 @@ def _element(shape: Any, name: str, value: Any, ec2: bool) -> str:
     tag = shape.serialization.get("name", name)
     if shape.type_name == "list":
         inner_name = shape.member.serialization.get("name", "item" if ec2 else "member")
-        if shape.serialization.get("flattened"):
-            return "".join(_element(shape.member, tag, item, ec2) for item in value)
         return f"<{tag}>{''.join(_element(shape.member, inner_name, item, ec2) for item in value)}</{tag}>"
     if shape.type_name == "map":
         key, held = shape.key.serialization.get("name", "key"), shape.value.serialization.get("name", "value")

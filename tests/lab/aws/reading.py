@@ -125,28 +125,22 @@ def _tree_value(shape: Any, node: Any, ec2: bool) -> Any:
                 found[name] = _tree_value(member, branch[key], ec2)
         return found
     if shape.type_name == "list":
-        inner = node if ec2 or _flattened(shape) else _inner(node, shape.member.serialization.get("name", "member"))
+        inner = node if ec2 else _inner(node, shape.member.serialization.get("name", "member"))
         return [_tree_value(shape.member, item, ec2) for item in _numbered(inner)]
     if shape.type_name == "map":
-        entries = _numbered(node if _flattened(shape) else _inner(node, "entry"))
+        entries = _numbered(_inner(node, "entry"))
         key, value = shape.key.serialization.get("name", "key"), shape.value.serialization.get("name", "value")
         return {entry[key]: _tree_value(shape.value, entry[value], ec2) for entry in entries}
     return _text_value(shape, node if isinstance(node, str) else "")
 
 
 def _query_name(member: Any, name: str, ec2: bool) -> str:
-    """Return the name of a member on the wire; a flattened list goes by the name of its members."""
+    """Return the name of a member on the wire. No service of ours flattens its lists outside of EC2."""
     own = member.serialization
     if ec2:
         written = own.get("queryName") or own.get("name", name)
         return str(written if own.get("queryName") else written[0].upper() + written[1:])
-    if member.type_name == "list" and _flattened(member) and member.member.serialization.get("name"):
-        return str(member.member.serialization["name"])
     return str(own.get("name", name))
-
-
-def _flattened(shape: Any) -> bool:
-    return bool(shape.serialization.get("flattened"))
 
 
 def _inner(node: Any, key: str) -> Any:

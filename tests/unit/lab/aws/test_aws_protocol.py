@@ -68,7 +68,7 @@ _INPUTS = [
     ("ec2", "DescribeVpcPeeringConnections", {"Filters": [{"Name": "status", "Values": ["a", "b"]}], "MaxResults": 5}),
     ("iam", "SimulatePrincipalPolicy", {
         "PolicySourceArn": "arn:aws:iam::111111111111:role/r",
-        "ActionNames": ["kms:CreateGrant", "kms:Decrypt"],
+        "ActionNames": [f"kms:Action{number}" for number in range(12)],
         "ContextEntries": [{"ContextKeyName": "k", "ContextKeyValues": ["1", "2"], "ContextKeyType": "string"}],
     }),
     ("cloudwatch", "GetMetricData", {
@@ -197,3 +197,10 @@ def test_a_short_list_is_checked_whole_a_long_one_in_samples() -> None:
         check_output(operation.output_shape, {"CopyJobs": [wrong] * 1000})
     with pytest.raises(LabFixtureError):
         check_output(operation.output_shape, {"CopyJobs": [*[_JOB] * 999, wrong]})
+
+
+def test_an_exception_goes_by_its_code_in_the_query_protocol(serve: Serve) -> None:
+    world = new_world()
+    world.faults = [{"match": "iam:*", "status": 404, "code": "NoSuchEntityException", "message": "No such."}]
+    client = serve(world).client("iam")
+    assert refusal(client.get_role, RoleName="r") == ("NoSuchEntity", "No such.", 404)
