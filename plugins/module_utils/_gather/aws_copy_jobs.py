@@ -117,11 +117,11 @@ def _at_work(
     ):
         return known
     pages = source.pages("backup", "ListCopyJobs", ByState="RUNNING", MaxResults=PAGE)
-    running, failure = guarded(lambda: {job.get("ResourceArn") for page in pages for job in page.get("CopyJobs") or []})
+    listed, failure = guarded(lambda: [job for page in pages for job in page.get("CopyJobs") or []])
     if failure is not None:
         denied.append(dict(denied_entry("running copy jobs", failure), side="source"))
         return None
-    return known | running
+    return known | {str(job.get("ResourceArn")) for job in listed if job.get("State") == "RUNNING"}
 
 
 def _answer(

@@ -117,7 +117,7 @@ def forbidden(operation="ListCopyJobs", service="backup"):
     """The refusal as the client file tells it."""
     return ReadFailed(
         "forbidden",
-        f"{service} in eu-west-1 (source) refused {operation}: User is not authorized to perform: {service}:{operation}",
+        f"{service} in eu-west-1 (source) refused {operation}: not authorized to perform: {service}:{operation}",
         code="AccessDeniedException",
         grant={
             "kind": "iam",

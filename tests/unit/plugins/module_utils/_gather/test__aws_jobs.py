@@ -111,7 +111,8 @@ def test_the_arn_of_the_destination_comes_from_the_step_before():
 
 
 def test_alone_the_destination_is_asked_who_it_is():
-    destination = FakeAccount("destination", "eu-central-1", replies={"sts:GetCallerIdentity": {"Account": DESTINATION}})
+    who = {"sts:GetCallerIdentity": {"Account": DESTINATION}}
+    destination = FakeAccount("destination", "eu-central-1", replies=who)
     pair, denied = jobs.vault_pair(
         {"vault_name": "main", "destination_vault_name": "dr"}, FakeClients(FakeAccount(), destination)
     )

@@ -179,7 +179,8 @@ def test_both_refused_is_a_failed_step():
         ([copy(1, age=3, state="CREATED"), copy(2, "other", age=5, state="RUNNING")], [], [], 0, 1),
         ([copy(1, age=3, state="CREATED")], [backup(2, age=4, state="RUNNING")], None, 1, 0),
         # a copy of the resource to another vault
-        ([copy(1, age=3, state="CREATED")], [], [{"ResourceArn": volume("orders")}], 1, 0),
+        ([copy(1, age=3, state="CREATED")], [], [{"ResourceArn": volume("orders"), "State": "RUNNING"}], 1, 0),
+        ([copy(1, age=3, state="CREATED")], [], [{"ResourceArn": volume("orders"), "State": "CREATED"}], 0, 1),
         ([copy(1, age=3, state="CREATED")], [], forbidden(), 0, 0),  # nobody knows
     ],
 )
@@ -260,7 +261,8 @@ def test_a_composite_parent_is_a_row_and_no_figure():
 
 
 def test_rows_are_bounded_and_figures_are_not():
-    told = found([copy(n, f"r{n}", age=n / 10, state="FAILED", message=f"m{n}") for n in range(1, 40)], params={"max_rows": 5})
+    jobs = [copy(n, f"r{n}", age=n / 10, state="FAILED", message=f"m{n}") for n in range(1, 40)]
+    told = found(jobs, params={"max_rows": 5})
     assert [len(told[name]) for name in ("jobs", "resources")] == [5, 5]
     assert told["total"]["jobs"] == 39
     assert told["truncated"] is True
@@ -270,8 +272,8 @@ def test_rows_are_bounded_and_figures_are_not():
 # ------------------------------------------------------------------------------------------------------- groups
 
 DENIED = (
-    "Access Denied trying to call AWS Backup service: User: arn:aws:sts::111122223333:assumed-role/backup/AWSBackup-{0} is "
-    "not authorized to perform: kms:CreateGrant on resource: arn:aws:kms:eu-central-1:111122223333:key/{0} for vol-{1}"
+    "Access Denied trying to call AWS Backup service: User: arn:aws:sts::111122223333:assumed-role/backup/AWSBackup-{0} "
+    "is not authorized to perform: kms:CreateGrant on resource: arn:aws:kms:eu-central-1:111122223333:key/{0} for vol-{1}"
 )
 
 
