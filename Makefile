@@ -60,6 +60,7 @@ integration: tree prometheus
 
 bench: tree prometheus
 	@$(IN_COPY) && python tests/bench/bench_cluster.py --output "$(TOP)/build/bench.json"
+	@$(IN_COPY) && python tests/bench/bench_region.py --output "$(TOP)/build/bench.json"
 
 recordings: tree prometheus
 	@$(IN_COPY) && python tests/tools/record_metrics.py "$(TOP)/tests/lab/recordings"

@@ -182,9 +182,13 @@ class Account:
         client = self._client(service)
         with self._lock:
             self.calls += 1
+        send = getattr(client, xform_name(operation))
         try:
-            reply = getattr(client, xform_name(operation))(**arguments)
-        except (aws_errors.ClientError, aws_errors.BotoCoreError) as exc:
+            try:
+                reply = send(**arguments)
+            except botocore.parsers.ResponseParserError:  # cut off on the way, perhaps: worth one more try
+                reply = send(**arguments)
+        except (aws_errors.ClientError, aws_errors.BotoCoreError, botocore.parsers.ResponseParserError) as exc:
             raise self._read_failed(service, operation, arguments, exc) from exc
         reply.pop("ResponseMetadata", None)
         return reply
@@ -386,6 +390,13 @@ class Account:
                 f"{where} cannot be reached: {_sentence(exc)}",
                 code=type(exc).__name__,
                 hint="Check the way from here to AWS: DNS, proxy, VPC endpoint and its policy. Copies do not take this way.",
+            )
+        if isinstance(exc, botocore.parsers.ResponseParserError):
+            return ReadFailed(
+                "error",
+                f"{where} answered {operation} with something else than AWS does.",
+                code="not_aws",
+                hint="Is endpoint_url the address of AWS, and does no proxy answer in its place?",
             )
         return ReadFailed("error", f"{where}: {operation} failed: {_sentence(exc)}", code=type(exc).__name__)
 
