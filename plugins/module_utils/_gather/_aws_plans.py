@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import moment
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import ReadFailed
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import PAGE, arn, side_by_side
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import PAGE, Read, arn, side_by_side
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import Pair
 from ansible_collections.sre.backup_sync.plugins.module_utils._step import guarded
 
@@ -26,6 +26,7 @@ _KEEP = -1  # AWS also writes "never" like this
 
 Json = t.Dict[str, t.Any]
 Refused = t.List[t.Tuple[str, ReadFailed]]  # what was asked for, why it did not come
+Answers = t.Dict[str, t.Tuple[t.Any, t.Optional[ReadFailed]]]  # of side_by_side()
 
 
 class Lifecycle(t.NamedTuple):
@@ -182,7 +183,7 @@ def read_plans(account: t.Any, rows: list[Json], vault: str, say: t.Callable[[st
     return Plans(len(ids), here, not refused, refused)
 
 
-def _get_plan(account: t.Any, plan_id: str, **version: str) -> t.Callable[[], Json]:
+def _get_plan(account: t.Any, plan_id: str, **version: str) -> Read:
     return lambda: account.call("backup", "GetBackupPlan", BackupPlanId=plan_id, **version)
 
 
@@ -200,38 +201,49 @@ def parse_plan(reply: Json, vault: str) -> Plan:
     return Plan(plan_id, name, version, parts.account if parts else None, rules)
 
 
-def read_selections(account: t.Any, plans: list[Plan]) -> Refused:
-    """Fill in what the plans are assigned to; returns what was refused. Plans come in the order of their weight."""
+def selection_lists(account: t.Any, plans: list[Plan]) -> dict[str, Read]:
+    """The reads whose answers take_lists() takes."""
+    return {f"selections {plan.plan_id}": _list_selections(account, plan.plan_id) for plan in plans}
+
+
+def take_lists(plans: list[Plan], answers: Answers) -> Refused:
+    """Note what the plans are assigned to, and the roles; returns what was refused."""
     refused: Refused = []
-    lists = side_by_side({plan.plan_id: _list_selections(account, plan.plan_id) for plan in plans})
-    by_key: dict[str, tuple[str, Selection]] = {}
     for plan in plans:
-        rows, failure = lists[plan.plan_id]
+        rows, failure = answers[f"selections {plan.plan_id}"]
         if failure is not None:
             refused.append((f"selections of plan {plan.name}", failure))
         for row in rows or []:
             name, selection_id = str(row.get("SelectionName") or ""), str(row.get("SelectionId"))
-            selection = Selection(name, selection_id, row.get("IamRoleArn"))
-            plan.selections.append(selection)
-            by_key[f"{plan.plan_id} {selection.selection_id}"] = (plan.plan_id, selection)
-    chosen = dict(list(by_key.items())[:MOST_SELECTIONS])
-    if len(chosen) < len(by_key):
-        told = f"Only the first {MOST_SELECTIONS} of {len(by_key)} selections were read."
-        refused.append(("selections", ReadFailed("not_applicable", told)))
-    reads = {
-        key: _get_selection(account, plan_id, selection.selection_id) for key, (plan_id, selection) in chosen.items()
-    }
-    for key, (reply, failure) in side_by_side(reads).items():
-        selection = chosen[key][1]
-        if failure is not None:
-            refused.append((f"selection {selection.name}", failure))
-            continue
-        body = reply.get("BackupSelection") or {}
-        selection.resources = [str(text) for text in body.get("Resources") or []]
+            plan.selections.append(Selection(name, selection_id, row.get("IamRoleArn")))
     return refused
 
 
-def _list_selections(account: t.Any, plan_id: str) -> t.Callable[[], list[Json]]:
+def selection_reads(account: t.Any, plans: list[Plan]) -> tuple[dict[str, Read], Refused]:
+    """The reads of what each selection names, for take_selections(); plans come in the order of their weight."""
+    ids = [(plan.plan_id, selection.selection_id) for plan in plans for selection in plan.selections]
+    reads = {f"selection {plan_id} {chosen}": _get_selection(account, plan_id, chosen) for plan_id, chosen in ids}
+    if len(reads) <= MOST_SELECTIONS:
+        return reads, []
+    told = f"Only the first {MOST_SELECTIONS} of {len(reads)} selections were read."
+    return dict(list(reads.items())[:MOST_SELECTIONS]), [("selections", ReadFailed("not_applicable", told))]
+
+
+def take_selections(plans: list[Plan], answers: Answers) -> Refused:
+    """Note what the selections name; returns what was refused."""
+    refused: Refused = []
+    for plan in plans:
+        for selection in plan.selections:
+            reply, failure = answers.get(f"selection {plan.plan_id} {selection.selection_id}", (None, None))
+            if failure is not None:
+                refused.append((f"selection {selection.name}", failure))
+            elif reply is not None:
+                body = reply.get("BackupSelection") or {}
+                selection.resources = [str(text) for text in body.get("Resources") or []]
+    return refused
+
+
+def _list_selections(account: t.Any, plan_id: str) -> Read:
     def read() -> list[Json]:
         pages = account.pages("backup", "ListBackupSelections", BackupPlanId=plan_id, MaxResults=PAGE)
         return [row for page in pages for row in page.get("BackupSelectionsList") or []]
@@ -239,7 +251,7 @@ def _list_selections(account: t.Any, plan_id: str) -> t.Callable[[], list[Json]]
     return read
 
 
-def _get_selection(account: t.Any, plan_id: str, selection_id: str) -> t.Callable[[], Json]:
+def _get_selection(account: t.Any, plan_id: str, selection_id: str) -> Read:
     return lambda: account.call("backup", "GetBackupSelection", BackupPlanId=plan_id, SelectionId=selection_id)
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import ReadFailed
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import arn, last_part, side_by_side
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import Read, arn, last_part, side_by_side
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_policy import Decision, combine, evaluate
 
 MOST_ROLES = 5
@@ -40,6 +40,7 @@ _TYPE_ACTIONS = {
 
 Json = t.Dict[str, t.Any]
 Refused = t.List[t.Tuple[str, ReadFailed]]
+Answers = t.Dict[str, t.Tuple[t.Any, t.Optional[ReadFailed]]]  # of side_by_side()
 
 
 @dataclass
@@ -81,32 +82,37 @@ def types_of(action: str) -> list[str]:
 # ---------------------------------------------------------------------------------------------------------- reading
 
 
-def read_roles(account: t.Any, arns: t.Iterable[str]) -> tuple[list[Role], Refused]:
-    """Read the roles and their policies, side by side; each policy once, however many roles have it."""
-    roles = {name: Role(name) for name in arns}
+def role_reads(account: t.Any, arns: t.Iterable[str]) -> dict[str, Read]:
+    """The reads whose answers read_roles() takes."""
+    reads: dict[str, Read] = {}
+    for role in map(Role, arns):
+        reads[f"{role.arn} role"] = _read(account, "GetRole", "Role", RoleName=role.name)
+        reads[f"{role.arn} attached"] = _listed(account, "ListAttachedRolePolicies", "AttachedPolicies", role.name)
+        reads[f"{role.arn} inline"] = _listed(account, "ListRolePolicies", "PolicyNames", role.name)
+    return reads
+
+
+def read_roles(account: t.Any, arns: t.Iterable[str], answers: Answers) -> tuple[list[Role], Refused]:
+    """The roles with their documents, which are read here: each once, however many roles have it."""
+    roles = [Role(name) for name in arns]
     refused: Refused = []
-    reads: dict[str, t.Callable[[], t.Any]] = {}
-    for name, role in roles.items():
-        reads[f"{name} role"] = _read(account, "GetRole", "Role", RoleName=role.name)
-        reads[f"{name} attached"] = _listed(account, "ListAttachedRolePolicies", "AttachedPolicies", role.name)
-        reads[f"{name} inline"] = _listed(account, "ListRolePolicies", "PolicyNames", role.name)
-    answers = side_by_side(reads)
-    wanted: dict[str, t.Callable[[], t.Any]] = {}
-    for name, role in roles.items():
-        _take_role(role, *answers[f"{name} role"], refused)
-        wanted.update(_documents_of(account, role, answers[f"{name} attached"], answers[f"{name} inline"], refused))
+    wanted: dict[str, Read] = {}
+    for role in roles:
+        _take_role(role, *answers[f"{role.arn} role"], refused)
+        attached, inline = answers[f"{role.arn} attached"], answers[f"{role.arn} inline"]
+        wanted.update(_documents_of(account, role, attached, inline, refused))
     found = side_by_side(wanted)
     refused += [(f"policy {key}", failure) for key, (dummy, failure) in found.items() if failure is not None]
-    for role in roles.values():
+    for role in roles:
         _take_documents(role, {key: document for key, (document, dummy) in found.items()})
-    return list(roles.values()), refused
+    return roles, refused
 
 
-def _read(account: t.Any, operation: str, member: str, **arguments: str) -> t.Callable[[], t.Any]:
+def _read(account: t.Any, operation: str, member: str, **arguments: str) -> Read:
     return lambda: account.call("iam", operation, **arguments).get(member)
 
 
-def _listed(account: t.Any, operation: str, member: str, role: str) -> t.Callable[[], list[t.Any]]:
+def _listed(account: t.Any, operation: str, member: str, role: str) -> Read:
     def read() -> list[t.Any]:
         pages = account.pages("iam", operation, token="Marker", sent_as="Marker", RoleName=role)
         return [row for page in pages for row in page.get(member) or []]
@@ -133,7 +139,7 @@ def _documents_of(
     attached: tuple[t.Any, ReadFailed | None],
     inline: tuple[t.Any, ReadFailed | None],
     refused: Refused,
-) -> dict[str, t.Callable[[], t.Any]]:
+) -> dict[str, Read]:
     """The reads of a role's documents, but for those of AWS Backup's own policies, which are known."""
     if role.exists is False:
         return {}
@@ -143,7 +149,7 @@ def _documents_of(
             refused.append((f"{what} policies of role {role.name}", failure))
     if attached[1] is None:
         role.managed = [str(row.get("PolicyArn")) for row in attached[0] or []]
-    reads: dict[str, t.Callable[[], t.Any]] = {
+    reads: dict[str, Read] = {
         policy: _managed(account, policy) for policy in role.managed or [] if _OWN_POLICIES not in policy
     }
     for name in inline[0] or []:
@@ -155,7 +161,7 @@ def _documents_of(
     return dict(list(reads.items())[:_MOST_DOCUMENTS])
 
 
-def _managed(account: t.Any, policy: str) -> t.Callable[[], t.Any]:
+def _managed(account: t.Any, policy: str) -> Read:
     def read() -> t.Any:
         version = account.call("iam", "GetPolicy", PolicyArn=policy)["Policy"]["DefaultVersionId"]
         reply = account.call("iam", "GetPolicyVersion", PolicyArn=policy, VersionId=version)
@@ -164,7 +170,7 @@ def _managed(account: t.Any, policy: str) -> t.Callable[[], t.Any]:
     return read
 
 
-def _inline(account: t.Any, role: str, name: str) -> t.Callable[[], t.Any]:
+def _inline(account: t.Any, role: str, name: str) -> Read:
     def read() -> t.Any:
         return _document(account.call("iam", "GetRolePolicy", RoleName=role, PolicyName=name).get("PolicyDocument"))
 

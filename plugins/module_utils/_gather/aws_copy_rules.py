@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import typing as t
 from datetime import timedelta
+from functools import partial
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     ReadFailed,
@@ -43,9 +44,17 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_plans
     list_plans,
     read_history,
     read_plans,
-    read_selections,
+    selection_lists,
+    selection_reads,
+    take_lists,
+    take_selections,
 )
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_roles import MOST_ROLES, Role, read_roles
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_roles import (
+    MOST_ROLES,
+    Role,
+    read_roles,
+    role_reads,
+)
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_rule_jobs import JobFacts
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_rule_problems import (
     Known,
@@ -165,12 +174,19 @@ class _Reading:
 
     def _second(self) -> None:
         """What depends on the plans: what they are assigned to, how they were before, and the roles."""
-        plans = self._by_weight()
-        self._note("source", read_selections(self.source, plans[:_MOST_PLANS]))
-        for plan in plans:
-            if len(self.known.histories) < _MOST_HISTORIES:
-                self._read_history(plan)
-        self.roles, refused = read_roles(self.source, self._role_arns(plans))
+        plans, source = self._by_weight(), self.source
+        assigned = plans[:_MOST_PLANS]
+        histories = dict(list(self._histories(plans).items())[:_MOST_HISTORIES])
+        answers = side_by_side({**selection_lists(source, assigned), **histories})
+        self._note("source", take_lists(assigned, answers))
+        for plan_id in histories:
+            self.known.histories[plan_id], refused = answers[plan_id][0]
+            self._note("source", refused)
+        roles = self._role_arns(plans)
+        reads, refused = selection_reads(source, assigned)
+        answers = side_by_side({**reads, **role_reads(source, roles)})
+        self._note("source", refused + take_selections(assigned, answers))
+        self.roles, refused = read_roles(source, roles, answers)
         self._note("source", refused)
 
     def _by_weight(self) -> list[Plan]:
@@ -184,16 +200,16 @@ class _Reading:
 
         return sorted(known.here, key=weight)
 
-    def _read_history(self, plan: Plan) -> None:
-        """Only where jobs of the look-back were made by another version of the plan."""
-        made = self.known.jobs.of_plan(plan.plan_id) if self.known.jobs else {}
-        if not {version for rule in made.values() for version in rule.versions} - {plan.version}:
-            return
-        jobs = [self.known.reference(rule) for rule in plan.rules]
-        versions = {job.origin.plan_version for job in jobs if job and job.origin.plan_version} - {plan.version}
-        history, refused = read_history(self.source, plan, sorted(versions))
-        self.known.histories[plan.plan_id] = history
-        self._note("source", refused)
+    def _histories(self, plans: list[Plan]) -> dict[str, Read]:
+        """{id of a plan: the read of its versions}: where the look-back has jobs of another than the current one."""
+        reads: dict[str, Read] = {}
+        for plan in plans:
+            made = self.known.jobs.of_plan(plan.plan_id) if self.known.jobs else {}
+            if {version for rule in made.values() for version in rule.versions} - {plan.version}:
+                jobs = [self.known.reference(rule) for rule in plan.rules]
+                versions = {job.origin.plan_version for job in jobs if job and job.origin.plan_version} - {plan.version}
+                reads[plan.plan_id] = partial(read_history, self.source, plan, sorted(versions))
+        return reads
 
     def _role_arns(self, plans: list[Plan]) -> list[str]:
         """Those of failing jobs first."""
