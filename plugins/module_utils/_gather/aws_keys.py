@@ -65,15 +65,19 @@ def gather(params: Params, clients: t.Any) -> Gathered:
         return Gathered(failed(NAME, {side: {"vault": name} for side, name in names.items()}, failure))
     query = {side: _aws.side(account, names[side]) for side, account in accounts.items()}
     denied: list[Json] = []
-    vaults = params.get("vaults_feed") or _read_vaults(accounts, names["destination"], roles, denied)
+    vaults, unread = params.get("vaults_feed"), None
+    if not vaults:
+        vaults, unread = _read_vaults(accounts, names["destination"], roles)
+    if unread:
+        denied.append({**denied_entry("DescribeBackupVault", unread), "side": "destination"})
     keys = _keys(source_keys[:_MOST_KEYS], accounts, vaults)
     for key in keys:
         key.principals = _principals(key, roles[:_MOST_KEYS], accounts["source"].partition, vaults)
     _read(keys)
     denied += [row for key in keys for row in key.denied]
-    failure = next((key.failure for key in keys if key.failure), None)
-    if any(key.exists is not None for key in keys):
-        failure = None
+    failure = None
+    if all(key.exists is None for key in keys):
+        failure = next((key.failure for key in keys if key.failure), None if keys else unread)
     shown = sorted((key.row() for key in keys), key=_severity, reverse=True)
     source = accounts["source"]
     return Gathered(
@@ -103,8 +107,8 @@ def _arns(params: Params, option: str, form: re.Pattern[str], what: str) -> list
     return given
 
 
-def _read_vaults(accounts: dict[str, t.Any], vault: str, roles: list[str], denied: list[Json]) -> Json:
-    """What the vaults step would have handed over, as far as it is needed here."""
+def _read_vaults(accounts: dict[str, t.Any], vault: str, roles: list[str]) -> tuple[Json, ReadFailed | None]:
+    """What the vaults step would have handed over, as far as it is needed here, and why there is no vault in it."""
     reads: dict[str, _aws.Read] = {
         "destination": lambda: accounts["destination"].call("backup", "DescribeBackupVault", BackupVaultName=vault)
     }
@@ -112,8 +116,6 @@ def _read_vaults(accounts: dict[str, t.Any], vault: str, roles: list[str], denie
         reads["source"] = lambda: accounts["source"].call("sts", "GetCallerIdentity")
     answers = _aws.side_by_side(reads)
     found, failure = answers["destination"]
-    if failure:
-        denied.append({**denied_entry("DescribeBackupVault", failure), "side": "destination"})
     caller = answers.get("source", (None, None))[0]
     row = found or {}
     parts = _aws.arn(row.get("BackupVaultArn"))
@@ -121,7 +123,7 @@ def _read_vaults(accounts: dict[str, t.Any], vault: str, roles: list[str], denie
         "destination_key_arn": row.get("EncryptionKeyArn"),
         "destination_account": parts.account if parts else None,
         "source_account": roles[0].split(":", 5)[4] if roles else (caller or {}).get("Account"),
-    }
+    }, failure
 
 
 # ------------------------------------------------------------------------------------------------------------- keys

@@ -19,6 +19,7 @@ import typing as t
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import (
     _CREDENTIAL_OPTIONS,
     _UNIDENTIFIED,
+    destination_options,
     moment,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
@@ -68,7 +69,8 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     one_identity = not theirs.intersection(_CREDENTIAL_OPTIONS)
     if one_identity and accounts["source"].region == accounts["destination"].region:
         _refuse_one_vault(names["source"], names["destination"])
-    sides = {side: _Side(side, account, names[side]) for side, account in accounts.items()}
+    roles = {"source": params.get("role_arn"), "destination": destination_options(params)["role_arn"]}
+    sides = {side: _Side(side, account, names[side], _aws.arn(roles[side])) for side, account in accounts.items()}
     _ask_vaults(sides.values())
     for side in sides.values():
         _check_identity(side, given=side.name == "source" or not one_identity)
@@ -89,14 +91,14 @@ def _refuse_one_vault(source: str, destination: str | None) -> None:
 class _Side:
     """What is known of one vault, as the answers come in."""
 
-    def __init__(self, name: str, account: t.Any, vault: str) -> None:
+    def __init__(self, name: str, account: t.Any, vault: str, role: _aws.Arn | None) -> None:
         self.name = name
         self.account = account
         self.vault = vault
         self.row: Json = {}  # DescribeBackupVault's answer, or the vault's row in the list of vaults
         self.failure: ReadFailed | None = None  # why there is no description
         self.exists: bool | None = None
-        self.owner: str | None = None  # account id
+        self.owner = role.account if role else None  # account id
         self.near: str | None = None  # the name of another vault that could be meant
         self.policy: str | None = None
         self.policy_failure: ReadFailed | None = None
@@ -184,13 +186,12 @@ def _ask_for_missing(sides: t.Collection[_Side], one_identity: bool) -> None:
     owners = [side.owner for side in sides if side.owner]
     reads: dict[str, _aws.Read] = {}
     for side in sides:
-        if side.failure is None or side.failure.outcome not in ("forbidden", "not_found"):
-            continue
-        if side.failure.outcome == "forbidden" and side.failure.code not in _UNIDENTIFIED:
-            reads[f"{side.name} list"] = _vaults_of(side)
-        if one_identity and owners:
+        if side.owner is None and one_identity and owners:
             side.owner = owners[0]
-        else:
+        outcome = side.failure.outcome if side.failure else "ok"
+        if side.failure and outcome == "forbidden" and side.failure.code not in _UNIDENTIFIED:
+            reads[f"{side.name} list"] = _vaults_of(side)
+        if side.owner is None and outcome in ("forbidden", "not_found"):
             reads[f"{side.name} caller"] = _call(side, "sts", "GetCallerIdentity")
     answers = _aws.side_by_side(reads) if reads else {}
     for side in sides:

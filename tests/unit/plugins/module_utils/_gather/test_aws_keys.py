@@ -276,6 +276,14 @@ def test_alone_it_reads_the_vault_and_who_it_is():
     assert accounts["destination"].arguments("DescribeBackupVault") == [{"BackupVaultName": "dr"}]
 
 
+def test_a_vault_that_may_not_be_read_is_not_a_vault_without_a_key():
+    refused = {"backup:DescribeBackupVault": fake.forbidden("DescribeBackupVault")}
+    evidence = run(destination=refused, source_keys=None, vaults_feed=None)[0]
+    assert evidence["outcome"] == "forbidden" and evidence["denied"][0]["side"] == "destination"
+    evidence = run(destination=refused, vaults_feed=None)[0]
+    assert evidence["outcome"] == "ok" and evidence["summary"]["keys"] == 1
+
+
 def test_without_a_role_a_policy_that_names_one_is_undecided():
     evidence = run(kms(DATA, statement(ROLE, LINKED)), copy_roles=None)[0]
     assert row(evidence, "source")["policy"]["principals"] == {

@@ -243,13 +243,25 @@ def test_a_missing_source_ends_the_step_and_tells_what_could_be_meant():
 @pytest.mark.parametrize("outcome", ["unreachable", "timeout", "throttled", "error"])
 def test_a_side_that_does_not_answer(outcome):
     failure = ReadFailed(outcome, "backup in eu-central-1 (destination) cannot be reached", code="EndpointConnectionError")
-    evidence, feed, (dummy, destination) = run(destination=replies(failure, failure))
+    silent = replies(failure, failure)
+    evidence, feed, (dummy, destination) = run(destination=silent)
     assert evidence["outcome"] == "ok" and evidence["destination"]["outcome"] == outcome
-    assert evidence["destination"]["exists"] is None and evidence["summary"]["same_account"] is None
-    assert evidence["summary"]["needs_policy"] is None and feed["destination_arn"] is None
+    assert evidence["destination"]["exists"] is None
     assert [row["what"] for row in evidence["denied"]] == ["DescribeBackupVault"]
     assert len(destination.asked) == 2
-    assert run(replies(failure, failure))[0]["outcome"] == outcome
+    assert run(silent)[0]["outcome"] == outcome
+    # whose vault it would be: of the one identity, of the role that is assumed there, or unknown
+    assert (evidence["summary"]["same_account"], feed["destination_arn"]) == (True, fake.vault_arn(EU_CENTRAL))
+    role = {"region": EU_CENTRAL, "role_arn": f"arn:aws:iam::{fake.DESTINATION}:role/Read"}
+    evidence, feed, dummy = run(
+        replies(vault(), backup__DescribeGlobalSettings=OUTSIDE, organizations__DescribeOrganization=REFUSED),
+        {**silent, "organizations:DescribeOrganization": failure},
+        options=role,
+    )
+    assert feed["destination_arn"] == fake.vault_arn(EU_CENTRAL, fake.DESTINATION)
+    evidence, feed, dummy = run(destination=silent, options={"region": EU_CENTRAL, "profile": "dr"})
+    assert evidence["summary"]["same_account"] is None and evidence["summary"]["needs_policy"] is None
+    assert feed["destination_arn"] is None
 
 
 # ----------------------------------------------------------------------------------------------------- two accounts
