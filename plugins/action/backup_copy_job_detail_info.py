@@ -10,8 +10,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._clients import aw
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather.aws_copy_job_detail import STEP
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._action import StepAction
 
-# Read here so that the parent process reads the service models once for all workers.
-aws.warm("backup", "sts")
+aws.warm("backup", "sts")  # read once by the parent process for all workers
 
 
 class ActionModule(StepAction):
