@@ -61,40 +61,28 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     rows = rows_parameter(params)
     try:
         accounts = {"source": clients.aws_source, "destination": clients.aws_destination}
-    except ReadFailed as failure:
-        return Gathered(failed(NAME, {side: {"vault": name} for side, name in names.items()}, failure))
-    query = {side: _aws.side(account, names[side]) for side, account in accounts.items()}
-    denied: list[Json] = []
+    except ReadFailed as absent:
+        return Gathered(failed(NAME, {side: {"vault": name} for side, name in names.items()}, absent))
     vaults, unread = params.get("vaults_feed"), None
     if not vaults:
         vaults, unread = _read_vaults(accounts, names["destination"], roles)
-    if unread:
-        denied.append({**denied_entry("DescribeBackupVault", unread), "side": "destination"})
     keys = _keys(source_keys[:_MOST_KEYS], accounts, vaults)
     for key in keys:
         key.principals = _principals(key, roles[:_MOST_KEYS], accounts["source"].partition, vaults)
     _read(keys)
-    denied += [row for key in keys for row in key.denied]
-    failure = None
-    if all(key.exists is None for key in keys):
-        failure = next((key.failure for key in keys if key.failure), None if keys else unread)
     shown = sorted((key.row() for key in keys), key=_severity, reverse=True)
-    source = accounts["source"]
+    failure = _failure(keys, unread)
     return Gathered(
         evidence(
             NAME,
             outcome=failure.outcome if failure else "ok" if keys else "empty",
-            query=query,
-            observed_at=rfc3339(source.now()),
-            clock=source.clock.as_evidence(),
-            summary={
-                "keys": len(shown),
-                "unusable": sum(_unusable(row) for row in shown),
-                "denied": sum(_refused(row) for row in shown),
-            },
+            query={side: _aws.side(account, names[side]) for side, account in accounts.items()},
+            observed_at=rfc3339(accounts["source"].now()),
+            clock=accounts["source"].clock.as_evidence(),
+            summary=_summary(shown),
             rows={"keys": (shown[:rows], len(keys) + len(source_keys[_MOST_KEYS:]))},
             error=failure.as_error() if failure else None,
-            denied=denied,
+            denied=_denied(keys, unread),
         )
     )
 
@@ -197,7 +185,7 @@ def _principals(key: _Key, roles: list[str], partition: str, vaults: Json) -> li
     """Who needs this key: the copy's role and, to read in another account, the destination's service-linked role."""
     organizations = {vaults.get(f"{side}_account"): vaults.get(f"{side}_organization") for side in ("source", "destination")}
     source, destination = vaults.get("source_account"), vaults.get("destination_account")
-    needed = [(role, (role,), role.split(":", 5)[4]) for role in roles]
+    needed: list[tuple[str, tuple[str, ...], str]] = [(role, (role,), role.split(":", 5)[4]) for role in roles]
     if not roles and source:
         needed.append((f"arn:{partition}:iam::{source}:root", (), source))
     if "source_points" in key.used_by and destination and destination != source:
@@ -345,6 +333,27 @@ def _read_aliases(keys: list[_Key]) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------------- answers
+
+
+def _failure(keys: list[_Key], unread: ReadFailed | None) -> ReadFailed | None:
+    """Why there is no answer: no key told anything, or the vault did not tell its key and there is no other."""
+    if not keys:
+        return unread
+    known = any(key.exists is not None for key in keys)
+    return None if known else next((key.failure for key in keys if key.failure), None)
+
+
+def _denied(keys: list[_Key], unread: ReadFailed | None) -> list[Json]:
+    vault = [{**denied_entry("DescribeBackupVault", unread), "side": "destination"}] if unread else []
+    return [*vault, *(row for key in keys for row in key.denied)]
+
+
+def _summary(rows: list[Json]) -> Json:
+    return {
+        "keys": len(rows),
+        "unusable": sum(_unusable(row) for row in rows),
+        "denied": sum(_refused(row) for row in rows),
+    }
 
 
 def _unusable(row: Json) -> bool:
