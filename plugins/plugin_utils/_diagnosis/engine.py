@@ -15,6 +15,7 @@ from functools import lru_cache
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import gaps as gaps_of
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import verdict
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster.kind import KIND as CLUSTER_KIND
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.kind import KIND as REGION_KIND
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import text, usable
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.kinds import Kind
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import (
@@ -30,7 +31,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words i
 EVIDENCE_SCHEMA = "sre.backup_sync/evidence/v1"
 DIAGNOSIS_SCHEMA = "sre.backup_sync/diagnosis/v1"
 _MOST_STEPS = 8
-KINDS: t.Mapping[str, Kind] = {kind.words.kind: kind for kind in (CLUSTER_KIND,)}
+KINDS: t.Mapping[str, Kind] = {kind.words.kind: kind for kind in (CLUSTER_KIND, REGION_KIND)}
 
 
 class BundleError(Exception):

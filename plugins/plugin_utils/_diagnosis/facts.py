@@ -12,7 +12,15 @@ import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import Cause
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import Atom
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import Row, figure, rows, text
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
+    Row,
+    figure,
+    rows,
+    step,
+    text,
+    usable,
+    value,
+)
 
 # What is not said of a resource's latest bad run may be long past: it can suggest a cause, and prove none.
 _PAST_WEIGHT = 0.3
@@ -88,9 +96,10 @@ def telling_causes(
     return {name: entry for name, entry in table.items() if not causes[name].symptom and entry["weight"] > 0.2}
 
 
-def named(holder: Row, name: str, verdicts: frozenset[str]) -> list[str]:
+def named(holder: Row, name: str, verdicts: frozenset[str], column: str = "verdict") -> list[str]:
+    """The resources of the rows that have one of the verdicts."""
     return sorted(
-        {found for row in rows(holder, name) if text(row, "verdict") in verdicts and (found := text(row, "resource"))}
+        {found for row in rows(holder, name) if text(row, column) in verdicts and (found := text(row, "resource"))}
     )
 
 
@@ -103,6 +112,73 @@ def wilson(successes: float, runs: float, z: float = 1.96) -> tuple[float, float
     spread = z * math.sqrt(rate * (1 - rate) / runs + z * z / (4 * runs * runs))
     width = 1 + z * z / runs
     return max(0.0, (middle - spread) / width), min(1.0, (middle + spread) / width)
+
+
+# ----------------------------------------------------------------------------------------------------- readiness
+
+
+def readiness(
+    evidence: t.Any,
+    settings: dict[str, t.Any],
+    *,
+    in_doubt: t.Container[str],
+    uncompared: list[str],
+    obstacle: tuple[str, str] | None,
+) -> dict[str, t.Any]:
+    """Whether the destination can be relied on now: from matched, ready recovery points only, never from job states.
+
+    in_doubt: resources whose source backup is not to be trusted. uncompared: resources that are copied, but of which the
+    source shows no backup. obstacle: (verdict, reason) that no list of points can outweigh.
+    """
+    points = step(evidence, "recovery_points")
+    rpo_s = figure(settings, "rpo_s")
+    if rpo_s is None:
+        rpo_s = figure(points, "summary", "rpo_s")
+    answer: dict[str, t.Any] = {
+        "verdict": "unknown",
+        "rpo_s": rpo_s,
+        "worst_exposure_s": figure(points, "summary", "worst_exposure_s"),
+        "resources": [],
+        "reason": None,
+    }
+    if not usable(evidence, "recovery_points") or value(points, "summary", "compared") is False:
+        answer["reason"] = "recovery points could not be compared with the source's backups"
+        return answer
+    if obstacle:
+        answer["verdict"], answer["reason"] = obstacle
+        return answer
+    verdicts = []
+    for row in rows(points, "resources"):
+        verdict = resource_readiness(row, rpo_s)
+        if verdict == "ready" and text(row, "resource") in in_doubt:
+            verdict = "unknown"  # a good copy of a backup that is itself in doubt
+        verdicts.append(verdict)
+        answer["resources"].append(
+            {
+                "resource": row.get("resource"),
+                "verdict": verdict,
+                "exposure_s": figure(row, "exposure_s"),
+                "newest_matched_at": text(row, "newest_matched_at"),
+                "behind_s": figure(row, "behind_s"),
+            }
+        )
+    unshown = int(figure(points, "total", "resources") or 0) - len(verdicts)
+    if "not_ready" in verdicts:
+        answer["verdict"] = "not_ready"
+    elif not verdicts:
+        answer["reason"] = "no source backup was found to compare with"
+    elif "unknown" in verdicts:
+        answer["reason"] = "some resources have no recovery point whose time and content are known to be good"
+    elif uncompared:
+        answer["verdict"] = "unknown"
+        answer["reason"] = f"no source backup was found of {', '.join(uncompared[:5])}"
+    elif rpo_s is None:
+        answer["reason"] = "no RPO was given to hold the exposure against"
+    else:
+        answer["verdict"] = "ready"
+    if unshown > 0:
+        answer["resources_not_shown"] = unshown
+    return answer
 
 
 def resource_readiness(row: Row, rpo_s: float | None) -> str:

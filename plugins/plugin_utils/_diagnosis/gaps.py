@@ -52,9 +52,14 @@ def _gap(told: Gaps, name: str, state: str, effect: str, error: t.Any) -> dict[s
         "outcome": state,
         "effect": effect,
         "message": text(error, "message"),
-        "close": told.grant(grant) or _with_variables(told, text(error, "hint")) or told.close.get(state),
+        "close": told.grant(grant) or _with_variables(told, text(error, "hint")) or _standing(told, name, state),
         "grant": grant,
     }
+
+
+def _standing(told: Gaps, name: str, state: str) -> str | None:
+    """How such a gap is closed in general."""
+    return (told.not_configured.get(name) if state == "not_configured" else None) or told.close.get(state)
 
 
 def _with_variables(told: Gaps, hint: str | None) -> str | None:

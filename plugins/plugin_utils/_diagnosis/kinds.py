@@ -25,6 +25,7 @@ class Gaps:
 
     effects: {step: what a diagnosis cannot say without it}
     close: {outcome: how to get an answer}, where the step has no better hint
+    not_configured: {step: how to set up what it looks for}; where a step is not there, close says it
     variables: (pattern, variable, count) by which options in a hint become variables of the role
     grant: a grant of evidence as one sentence; None for what is none
     partial: the effect of what an answering step left unread; None when it read all
@@ -34,6 +35,7 @@ class Gaps:
 
     effects: t.Mapping[str, str]
     close: t.Mapping[str, str]
+    not_configured: t.Mapping[str, str]
     variables: tuple[tuple[re.Pattern[str], str, int], ...]
     grant: t.Callable[[t.Any], t.Optional[str]]
     partial: t.Callable[[str, t.Any], t.Optional[str]]
@@ -45,7 +47,6 @@ class Gaps:
 class Kind:
     """One kind of target.
 
-    jobs: the step that lists the copy jobs
     telling: steps that show why a copy failed; without one of them nothing is confirmed
     causes: all causes by id
     collect: the classified messages of the evidence
@@ -60,7 +61,6 @@ class Kind:
     """
 
     words: Words
-    jobs: str
     telling: tuple[str, ...]
     causes: t.Callable[[], Causes]
     collect: t.Callable[[t.Any], "list[Atom]"]

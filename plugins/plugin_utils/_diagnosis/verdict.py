@@ -35,6 +35,7 @@ class Candidate:
     confirm_by: str | None = None  # what would confirm it, while nothing but words that need it speak for it
     explanation: str | None = None
     next_steps: list[t.Mapping[str, str]] = field(default_factory=list)
+    ruled: bool = False  # a rule speaks for it
     score: float = 0.0
     confidence: str = "possible"
 
@@ -75,12 +76,15 @@ def candidates(
         candidate = found.setdefault(cause.id, Candidate(cause=cause, way=kind.words.chain, resources=[]))
         candidate.confirms += result.confirmed_by + bool(observed & set(result.resources))
         candidate.link = candidate.link or result.rule.link or ""
+        candidate.ruled = True
         if candidate.weight:
             candidate.confirms += 1  # the rule is the configuration that agrees with the message
         candidate.resources.extend(item for item in result.resources if item not in candidate.resources)
         candidate.evidence.extend(result.cited)
         candidate.explanation = candidate.explanation or result.explanation
         candidate.next_steps.extend(result.rule.next_steps)
+    if kind.stands_for:
+        _settle_words(found, facts["causes"], kind.stands_for)
     listed = [item for item in found.values() if not item.cause.symptom]
     affected = set(facts["affected"])
     for candidate in listed:
@@ -88,6 +92,38 @@ def candidates(
         candidate.score = _score(candidate, affected, set(facts["failing"]))
     listed = [item for item in listed if item.score > 0]
     return _by_chain(sorted(listed, key=lambda item: (-item.score, item.position, item.cause.id)))
+
+
+def _settle_words(
+    found: dict[str, Candidate],
+    told: t.Mapping[str, dict[str, t.Any]],
+    stands_for: t.Mapping[str, t.FrozenSet[str]],
+) -> None:
+    """Give words that stand for several causes to the cause that the configuration, or another recorder, points at.
+
+    told: what messages say, by cause. A cause that a rule speaks for itself keeps its words.
+    """
+    for name, entry in sorted(told.items()):
+        vague, meant = found.get(name), {*stands_for.get(name, ()), *(entry.get("alternatives") or ())}
+        if entry["weight"] <= 0.2 or (vague is not None and vague.ruled):
+            continue
+        explained: set[str] = set()
+        for exact in (found[other] for other in sorted(meant & set(found)) if other != name):
+            shared = set(entry["resources"]) & set(exact.resources)
+            independent = set(exact.recorders) - set(entry["recorders"])
+            if not shared or not (exact.ruled or independent):
+                continue
+            exact.confirms += exact.ruled and not exact.weight  # what was configuration only has its message now
+            exact.weight = max(exact.weight, entry["weight"])
+            exact.recorders.extend(item for item in entry["recorders"] if item not in exact.recorders)
+            exact.confirm_by = None
+            if entry.get("best"):
+                exact.evidence.append(entry["best"])
+            explained |= shared
+        if vague is not None:
+            vague.resources = [item for item in vague.resources if item not in explained]
+            if explained and not vague.resources:
+                del found[name]
 
 
 def _confidence(candidate: Candidate, blind: list[str]) -> str:

@@ -27,7 +27,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.facts i
     cause_table,
     grouped,
     named,
-    resource_readiness,
+    readiness,
     telling_causes,
     wilson,
 )
@@ -285,56 +285,14 @@ def pattern(evidence: t.Any) -> dict[str, t.Any]:
 
 def dr_readiness(evidence: t.Any, settings: dict[str, t.Any]) -> dict[str, t.Any]:
     """Whether the destination can be relied on now: from matched, ready recovery points only, never from job states."""
-    points = step(evidence, "recovery_points")
-    rpo_s = figure(settings, "rpo_s")
-    if rpo_s is None:
-        rpo_s = figure(points, "summary", "rpo_s")
-    answer: dict[str, t.Any] = {
-        "verdict": "unknown",
-        "rpo_s": rpo_s,
-        "worst_exposure_s": figure(points, "summary", "worst_exposure_s"),
-        "resources": [],
-        "reason": None,
-    }
-    if not usable(evidence, "recovery_points") or value(points, "summary", "compared") is False:
-        answer["reason"] = "recovery points could not be compared with the source's backups"
-        return answer
-    if same_cluster(evidence):
-        answer["reason"] = "source and destination are the same cluster: a copy there does not survive its loss"
-        return answer
-    verdicts = []
-    troubled = source_troubled(evidence)
-    for row in rows(points, "resources"):
-        verdict = resource_readiness(row, rpo_s)
-        if verdict == "ready" and text(row, "resource") in troubled:
-            verdict = "unknown"  # a good copy of a backup that is itself in doubt
-        verdicts.append(verdict)
-        answer["resources"].append(
-            {
-                "resource": row.get("resource"),
-                "verdict": verdict,
-                "exposure_s": figure(row, "exposure_s"),
-                "newest_matched_at": text(row, "newest_matched_at"),
-                "behind_s": figure(row, "behind_s"),
-            }
-        )
-    unshown = int(figure(points, "total", "resources") or 0) - len(verdicts)
-    if "not_ready" in verdicts:
-        answer["verdict"] = "not_ready"
-    elif not verdicts:
-        answer["reason"] = "no source backup was found to compare with"
-    elif "unknown" in verdicts:
-        answer["reason"] = "some resources have no recovery point whose time and content are known to be good"
-    elif unbacked := uncompared(evidence):
-        answer["verdict"] = "unknown"
-        answer["reason"] = f"no source backup was found of {', '.join(unbacked[:5])}"
-    elif rpo_s is None:
-        answer["reason"] = "no RPO was given to hold the exposure against"
-    else:
-        answer["verdict"] = "ready"
-    if unshown > 0:
-        answer["resources_not_shown"] = unshown
-    return answer
+    same = "source and destination are the same cluster: a copy there does not survive its loss"
+    return readiness(
+        evidence,
+        settings,
+        in_doubt=source_troubled(evidence),
+        uncompared=uncompared(evidence),
+        obstacle=("unknown", same) if same_cluster(evidence) else None,
+    )
 
 
 def uncompared(evidence: t.Any) -> list[str]:

@@ -131,6 +131,7 @@ def contradictions(evidence: t.Any, facts: dict[str, t.Any]) -> list[dict[str, t
 GAPS = Gaps(
     effects=_EFFECT,
     close=_CLOSE,
+    not_configured={},
     variables=_VARIABLES,
     grant=_grant_sentence,
     partial=_unread,

@@ -85,7 +85,6 @@ def names(target: t.Any, root: t.Any, facts: dict[str, t.Any], evidence: t.Any) 
 
 KIND = Kind(
     words=CLUSTER,
-    jobs="jobs",
     telling=("jobs", "job_detail", "logs", "events"),
     causes=_causes,
     collect=collect,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster import facts
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import Atom
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.facts import resource_readiness
 
 
 def atom(cause="network_dns", weight=1.0, resource="orders", text="lookup s3.example.com: no such host", recorder="mover"):
@@ -34,7 +35,7 @@ def jobs(failing, total):
 )
 def test_readiness_of_one_resource(verdict, ready, exposure, error, rpo, expected):
     row = {"verdict": verdict, "ready": ready, "exposure_s": exposure, "exposure_error_s": error}
-    assert facts.resource_readiness(row, rpo) == expected
+    assert resource_readiness(row, rpo) == expected
 
 
 @pytest.mark.parametrize("outcome", ["forbidden", "unreachable", "api_missing", "timeout", "error"])

@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""Messages that stand for several causes, and messages that the configuration as it is now does not bear out."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import rows, step, text, usable, value
+
+# What the words of a cause can mean as well. "Access denied" comes before refusals of the organization, of a key, and
+# for vaults that do not exist.
+STANDS_FOR: t.Mapping[str, t.FrozenSet[str]] = {
+    "access_denied_generic": frozenset(
+        {
+            "vault_access_policy",
+            "vault_not_found",
+            "iam_source_role",
+            "iam_role_trust",
+            "iam_role_missing",
+            "kms_key_policy",
+            "kms_disabled",
+            "kms_missing",
+            "kms_default_managed_key_source",
+            "kms_default_managed_key_dest",
+            "scp",
+            "scp_rcp",
+            "org_membership",
+            "cross_account_disabled",
+            "default_vault_cross_account",
+        }
+    ),
+    "vault_access_policy": frozenset(
+        {"vault_not_found", "iam_source_role", "org_membership", "cross_account_disabled", "default_vault_cross_account"}
+    ),
+    "iam_source_role": frozenset({"iam_role_trust", "iam_role_missing"}),
+    "iam_role_missing": frozenset({"iam_source_role"}),
+    "iam_role_trust": frozenset({"iam_role_missing"}),
+    "kms_key_policy": frozenset({"kms_disabled", "kms_missing", "kms_default_managed_key_source"}),
+    "kms_other": frozenset({"kms_key_policy", "kms_disabled", "kms_missing"}),
+    "not_found_generic": frozenset({"vault_not_found", "source_rp_missing", "kms_missing"}),
+    "source_rp_missing": frozenset({"source_cold"}),
+    "invalid_parameters": frozenset({"vault_lock_retention", "unsupported_resource_type"}),
+    "unsupported_combination": frozenset({"opt_in_disabled", "unsupported_resource_type"}),
+}
+
+
+def doubts(evidence: t.Any) -> dict[str, str]:
+    """{cause: what would confirm it} where the configuration now is not what the message blames."""
+    found = {**_of_vaults(evidence), **_of_keys(evidence)}
+    if usable(evidence, "copy_rules") and step(evidence, "vaults"):
+        kinds = {text(row, "kind") for row in rows(step(evidence, "copy_rules"), "problems")}
+        if not kinds & {"retention_below_minimum", "retention_above_maximum"}:
+            found["vault_lock_retention"] = (
+                "The retention of the copies is inside the bounds of the lock by now: the next copy job will tell, or "
+                "the versions of the plan and of the vault's lock at the time of the failure."
+            )
+    return found
+
+
+def _of_vaults(evidence: t.Any) -> dict[str, str]:
+    if not usable(evidence, "vaults"):
+        return {}
+    vaults = step(evidence, "vaults")
+    found = {}
+    verdict = value(vaults, "destination", "policy", "copy_into", "verdict")
+    needed = value(vaults, "summary", "needs_policy")
+    if verdict == "allowed" or (needed is False and verdict == "not_mentioned"):
+        found["vault_access_policy"] = (
+            "The destination vault's policy as it stands does not keep the copy out: start a copy again, or read in "
+            "CloudTrail of the destination which call was refused."
+        )
+    if value(vaults, "destination", "exists") is True:
+        found["vault_not_found"] = (
+            "The destination vault exists: compare its ARN with the one in the message, or see when it was created."
+        )
+    if value(vaults, "cross_account", "enabled") is True:
+        found["cross_account_disabled"] = "Copies between accounts are switched on by now: start a copy again."
+    if value(vaults, "cross_account", "same_organization") is True:
+        found["org_membership"] = "Both accounts are in one organization by now: start a copy again."
+    return found
+
+
+def _of_keys(evidence: t.Any) -> dict[str, str]:
+    keys = rows(step(evidence, "keys"), "keys")
+    if not usable(evidence, "keys") or not keys:
+        return {}
+    found = {}
+    if all(row.get("enabled") is True for row in keys):
+        found["kms_disabled"] = "All keys that were looked at are enabled now: start a copy again."
+    if all(row.get("exists") is True for row in keys):
+        found["kms_missing"] = "All keys that were looked at exist: compare their ARNs with the one in the message."
+    if all(not refused_by(row) and text(row, "policy", "outcome") == "ok" for row in keys):
+        found["kms_key_policy"] = (
+            "The policies of the keys as they stand let the copy in: read in CloudTrail of the destination which call on "
+            "which key was refused, and whether a grant was revoked."
+        )
+    return found
+
+
+def refused_by(key: t.Any) -> list[str]:
+    """The principals that need the key, and that neither its policy nor a grant lets do all that a copy needs."""
+    principals = value(key, "policy", "principals")
+    granted = value(key, "grants", "for_principals")
+    refused = []
+    for name, actions in principals.items() if isinstance(principals, dict) else ():
+        verdicts = {str(verdict) for verdict in actions.values()} if isinstance(actions, dict) else set()
+        if "denied" in verdicts or ("not_mentioned" in verdicts and name not in (granted or ())):
+            refused.append(str(name))
+    return sorted(refused)

@@ -1,0 +1,284 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""Facts derived from the evidence of a region pair, so that rules stay one-line conditions."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import Cause
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.atoms import BAD_STATES, is_failing
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.doubts import STANDS_FOR, doubts, refused_by
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.pattern import pattern
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.spread import scope, success_rate
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import Atom
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
+    Row,
+    figure,
+    outcome,
+    rows,
+    step,
+    text,
+    usable,
+    value,
+)
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.facts import (
+    cause_table,
+    grouped,
+    named,
+    readiness,
+    telling_causes,
+)
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import REGION
+
+_BEHIND = frozenset({"lagging", "missing", "not_ready"})
+_LATE = frozenset({"late", "overdue"})
+# Defects by which no copy is started: none fails for them.
+_NOT_STARTED = frozenset({"no_copy_action", "copies_elsewhere", "opted_out", "overlapping_rule"})
+_TYPED = (
+    ("copy_jobs", "resources"),
+    ("copy_jobs", "jobs"),
+    ("copy_jobs", "upstream"),
+    ("recovery_points", "resources"),
+    ("copy_lag", "resources"),
+    ("copy_lag", "source_problems"),
+)
+_MISSING = frozenset({"missing"})
+_NO_WAY = frozenset({"unreachable", "timeout"})
+
+
+def derive(
+    evidence: t.Any, atoms: list[Atom], causes: t.Mapping[str, Cause], settings: dict[str, t.Any]
+) -> dict[str, t.Any]:
+    """The `facts` that rules see.
+
+    failing     resources whose newest copy job that ended failed, or came over in part
+    behind      resources whose newest usable recovery point lags behind the source
+    late        resources whose copy missed its window
+    upstream_troubled  resources whose newest backup in the source came to no good end
+    exposed     resources that would lose more than the RPO allows, though nothing is known to be behind
+    stuck, waiting     resources whose copy job waits: beyond AWS's own retries, or for another job of the resource
+    uncopied    resources of whose newest source points no copy job was ever started
+    backups_missing  resources that were not backed up when they should have been, for longer than the RPO allows
+    arrived_not  resources whose newest copy job is COMPLETED, and whose point is not there
+    causes      {cause: what speaks for it}, of failing copies and of troubled backups
+    may_be      {cause: [resources]} whose messages name the cause, or words that can mean it
+    groups      {runbook class: [resources]}
+    kinds       {network|data|neither: [causes]}
+    of_problem  {kind of a problem of the configuration: [affected resources] that it can account for}
+    keys_refusing  keys that do not let in who needs them: {arn, side, principals}
+    full_copies  resources whose copy is slow because it is a full one
+    unreachable, refused   steps that did not get through to AWS, or were not allowed to read
+    scope, pattern, readiness, success_rate
+    """
+    jobs = step(evidence, "copy_jobs")
+    failing = _names(row for row in rows(jobs, "resources") if is_failing(row))
+    behind = named(step(evidence, "recovery_points"), "resources", _BEHIND)
+    late = named(step(evidence, "copy_lag"), "resources", _LATE)
+    troubled = upstream_troubled(evidence)
+    stuck = _names(row for row in rows(jobs, "jobs") if row.get("stuck") is True)
+    ready = dr_readiness(evidence, settings)
+    short = sorted(str(row["resource"]) for row in ready["resources"] if row["verdict"] == "not_ready")
+    affected = sorted({*failing, *behind, *late, *troubled, *stuck, *short})
+    table = _table(atoms, failing, troubled, causes, evidence)
+    own = telling_causes(table, causes)
+    rate = success_rate(evidence)
+    return {
+        "failing": failing,
+        "behind": behind,
+        "late": late,
+        "upstream_troubled": troubled,
+        "exposed": sorted(set(short) - set(behind)),
+        "stuck": stuck,
+        "waiting": _names(
+            row for row in rows(jobs, "jobs") if text(row, "state") == "CREATED" and row.get("sibling_running") is True
+        ),
+        "affected": affected,
+        "uncopied": uncopied(evidence),
+        "backups_missing": [
+            name for name in named(step(evidence, "copy_lag"), "source_problems", _MISSING, "state") if name in short
+        ],
+        "arrived_not": arrived_not(evidence, failing),
+        "found_jobs": not usable(evidence, "copy_jobs") or bool(figure(jobs, "summary", "jobs")),
+        "causes": table,
+        "named_causes": sorted(own),
+        "symptoms": sorted(name for name in table if causes[name].symptom),
+        "may_be": may_be(table),
+        **grouped(own, causes),
+        "of_problem": of_problem(evidence, affected, failing),
+        "keys_refusing": [
+            {"arn": text(row, "arn"), "side": text(row, "side"), "principals": refused}
+            for row in rows(step(evidence, "keys"), "keys")
+            if (refused := refused_by(row))
+        ],
+        "full_copies": full_copies(evidence),
+        "unreachable": [name for name in REGION.steps if _NO_WAY & _outcomes(evidence, name)],
+        "refused": [name for name in REGION.steps if "forbidden" in _outcomes(evidence, name)],
+        "success_rate": rate,
+        "scope": scope(evidence, affected, rate, atoms, own),
+        "pattern": pattern(evidence),
+        "readiness": ready,
+    }
+
+
+def _names(found: t.Iterable[Row]) -> list[str]:
+    return sorted({name for row in found if (name := text(row, "resource"))})
+
+
+def _outcomes(evidence: t.Any, name: str) -> set[str | None]:
+    denied = {text(row, "outcome") for row in rows(step(evidence, name), "denied")}
+    return {outcome(evidence, name), *denied}
+
+
+def upstream_troubled(evidence: t.Any) -> list[str]:
+    """Resources whose newest backup came to no good end, or that have no recent one."""
+    jobs = [row for row in rows(step(evidence, "copy_jobs"), "upstream") if row.get("latest") is True]
+    return _names([*jobs, *rows(step(evidence, "copy_lag"), "source_problems")])
+
+
+def telling_jobs(evidence: t.Any) -> dict[str, set[str]]:
+    """{resource: its newest job and its newest bad one}: only what these say is about now."""
+    jobs = step(evidence, "copy_jobs")
+    found: dict[str, set[str]] = {}
+    bad: dict[str, tuple[str, str]] = {}
+    for row in rows(jobs, "resources"):
+        resource, job = text(row, "resource"), text(row, "copy_job")
+        if resource and job:
+            found.setdefault(resource, set()).add(job)
+    for row in rows(jobs, "jobs"):
+        resource, job, at = text(row, "resource"), text(row, "copy_job"), text(row, "created_at") or ""
+        if resource and job and text(row, "state") in BAD_STATES and not row.get("composite"):
+            bad[resource] = max(bad.get(resource, ("", "")), (at, job))
+    for resource, (dummy, job) in bad.items():
+        found.setdefault(resource, set()).add(job)
+    return found
+
+
+def _table(
+    atoms: list[Atom], failing: list[str], troubled: list[str], causes: t.Mapping[str, Cause], evidence: t.Any
+) -> dict[str, dict[str, t.Any]]:
+    """What speaks for each cause: copies explain failing copies, backups explain that there was nothing to copy."""
+    of_copies = [atom for atom in atoms if atom.recorder != "upstream"]
+    of_backups = [atom for atom in atoms if atom.recorder == "upstream" and atom.resource]
+    table = cause_table(of_copies, set(failing), causes, telling_jobs(evidence))
+    for name, entry in cause_table(of_backups, set(troubled), causes).items():
+        if name not in table:
+            table[name] = entry
+    for name, doubt in doubts(evidence).items():
+        if name in table:
+            table[name].update(sure=False, confirm_by=doubt)
+    return table
+
+
+def may_be(table: t.Mapping[str, dict[str, t.Any]]) -> dict[str, list[str]]:
+    """{cause: [resources]} whose messages name it, or can mean it: the configuration then decides."""
+    found: dict[str, set[str]] = {}
+    for name, entry in table.items():
+        if entry["weight"] <= 0.2:
+            continue
+        for cause in {name, *STANDS_FOR.get(name, ()), *(entry.get("alternatives") or ())}:
+            found.setdefault(cause, set()).update(entry["resources"])
+    return {cause: sorted(resources) for cause, resources in sorted(found.items())}
+
+
+def of_problem(evidence: t.Any, affected: list[str], failing: list[str]) -> dict[str, list[str]]:
+    """{kind: [affected resources]} that the problems of plans, rules and roles can account for.
+
+    A problem names resources, or types, or a role; one that names nothing is about all. What a rule does not copy
+    cannot account for a copy that was started and failed.
+    """
+    types, roles = _types_and_roles(evidence)
+    found: dict[str, set[str]] = {}
+    for row in rows(step(evidence, "copy_rules"), "problems"):
+        kind = text(row, "kind") or ""
+        listed = {item for item in row.get("resources") or [] if isinstance(item, str)}
+        of_types = {item for item in row.get("types") or [] if isinstance(item, str)}
+        role = text(row, "role")
+        for name in affected:
+            if kind in _NOT_STARTED and name in failing:
+                continue
+            if listed:
+                meant = name in listed
+            elif of_types:
+                meant = types.get(name) in of_types
+            elif role:
+                meant = roles.get(name) == role
+            else:
+                meant = True
+            if meant:
+                found.setdefault(kind, set()).add(name)
+    return {kind: sorted(names) for kind, names in sorted(found.items())}
+
+
+def _types_and_roles(evidence: t.Any) -> tuple[dict[str, str], dict[str, str]]:
+    """{resource: type} and {resource: name of the role that copies it}."""
+    types: dict[str, str] = {}
+    roles: dict[str, str] = {}
+    for name, listed in _TYPED:
+        for row in rows(step(evidence, name), listed):
+            resource, type_, role = text(row, "resource"), text(row, "type"), text(row, "role")
+            if resource and type_:
+                types.setdefault(resource, type_)
+            if resource and role:
+                roles.setdefault(resource, role.rsplit("/", 1)[-1])
+    return types, roles
+
+
+def uncopied(evidence: t.Any) -> list[str]:
+    """Resources of whose newest source point no copy job was ever started, though there was time."""
+    points = rows(step(evidence, "recovery_points"), "resources")
+    lag = rows(step(evidence, "copy_lag"), "resources")
+    return _names(
+        [
+            *(row for row in points if text(row, "why") == "never_started"),
+            *(row for row in lag if text(row, "why") == "not_started" and text(row, "verdict") in _LATE),
+        ]
+    )
+
+
+def arrived_not(evidence: t.Any, failing: list[str]) -> list[str]:
+    """Resources whose newest copy job is COMPLETED, and whose newest source point has no copy all the same."""
+    done = _names(
+        row for row in rows(step(evidence, "copy_jobs"), "resources") if text(row, "state") == "COMPLETED"
+    )
+    lost = _names(
+        row
+        for row in rows(step(evidence, "recovery_points"), "resources")
+        if text(row, "verdict") in _BEHIND and text(row, "why") in ("failed", "gap", "unusable")
+    )
+    return sorted((set(done) & set(lost)) - set(failing))
+
+
+def full_copies(evidence: t.Any) -> list[str]:
+    """Resources whose copies take longer than usual because they have become full ones."""
+    return _names(
+        row
+        for row in rows(step(evidence, "metrics"), "resources")
+        if text(row, "full_copy") and (figure(row, "ratio") or 0.0) > 1.5
+    )
+
+
+# ----------------------------------------------------------------------------------------------------- readiness
+
+
+def dr_readiness(evidence: t.Any, settings: dict[str, t.Any]) -> dict[str, t.Any]:
+    """From matched, usable recovery points; nothing can be restored out of a vault that is gone, or without its key."""
+    answer = readiness(evidence, settings, in_doubt=(), uncompared=[], obstacle=None)
+    if value(step(evidence, "vaults"), "destination", "exists") is False:
+        answer.update(verdict="not_ready", reason="there is no destination vault")
+    elif lost := lost_key(evidence):
+        answer.update(verdict="not_ready", reason=f"without the key {lost} nothing in the destination vault can be restored")
+    return answer
+
+
+def lost_key(evidence: t.Any) -> str | None:
+    """The key of the destination vault, when it is gone or cannot be used."""
+    for row in rows(step(evidence, "keys"), "keys"):
+        used_by = row.get("used_by")
+        if isinstance(used_by, list) and "destination_vault" in used_by:
+            if row.get("exists") is False or row.get("enabled") is False:
+                return text(row, "arn") or "of the vault"
+    return None

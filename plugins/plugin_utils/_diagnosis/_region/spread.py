@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""How far the trouble of a region pair spreads, and what the troubled have in common."""
+
+from __future__ import annotations
+
+import typing as t
+from collections import Counter
+
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.atoms import BAD_STATES, is_failing
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import Atom
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import figure, rows, step, text, usable, value
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.facts import wilson
+
+LEAST_RUNS = 20  # below this, one failure alone is under 95 %
+DEFAULT_THRESHOLD = 0.95
+_MANY = 10  # failures over two types or more that are no chance, even where the interval reaches the threshold
+
+
+def success_rate(evidence: t.Any) -> dict[str, t.Any]:
+    """Rate of leaf jobs that ended in the window; verdict low | high | unknown.
+
+    Low for sure: the upper bound of Wilson's interval lies under the threshold. Derived from the jobs; CloudWatch has no
+    such metric. Without the metrics step the counts of the job list serve.
+    """
+    told = value(step(evidence, "metrics"), "summary", "success_rate") if usable(evidence, "metrics") else None
+    good, bad = figure(told, "succeeded"), figure(told, "failed")
+    if good is None or bad is None:
+        window = value(step(evidence, "copy_jobs"), "summary", "window") if usable(evidence, "copy_jobs") else None
+        good = figure(window, "completed")
+        bad = None if good is None else (figure(window, "failed") or 0) + (figure(window, "partial") or 0)
+    threshold = figure(told, "threshold")
+    threshold = DEFAULT_THRESHOLD if threshold is None else threshold
+    answer: dict[str, t.Any] = {"verdict": "unknown", "rate": None, "low": None, "high": None}
+    answer.update({"threshold": threshold, "runs": None, "failed": None})
+    if good is None or bad is None or good + bad <= 0:
+        return answer
+    rate, (low, high) = good / (good + bad), wilson(good, good + bad)
+    verdict = "low" if high < threshold else "high" if rate >= threshold else "unknown"
+    answer.update({"verdict": verdict, "rate": round(rate, 4), "low": round(low, 3), "high": round(high, 3)})
+    return {**answer, "runs": int(good + bad), "failed": int(bad)}
+
+
+def scope(
+    evidence: t.Any, affected: list[str], rate: dict[str, t.Any], atoms: list[Atom], told: t.Container[str]
+) -> dict[str, t.Any]:
+    """systemic, specific, none or unknown.
+
+    Systemic: the success rate is low, of enough jobs to say so, and the failures spread over resources or types; or all
+    of several resources are affected and have something in common. affected: resources. told: causes that count.
+    """
+    jobs = step(evidence, "copy_jobs")
+    total = _resources(evidence)
+    failing = int(figure(jobs, "summary", "resources_failing") or 0)
+    counted = failing or len(affected)  # a composite lags behind with its one member that fails
+    groups = [row for row in rows(jobs, "groups") if text(row, "state") in BAD_STATES and figure(row, "in_window")]
+    types = sorted({name for row in groups for name in row.get("types") or [] if isinstance(name, str)})
+    spread: dict[str, t.Any] = {
+        "resources_failing": failing,
+        "resources_affected": max(failing, len(affected)),
+        "resources": total,
+        "types_failing": types,
+        "runs": rate["runs"],
+        "success_rate": rate["rate"],
+        "interval": None if rate["low"] is None else [rate["low"], rate["high"]],
+    }
+    if not usable(evidence, "copy_jobs") and not affected:
+        return {"verdict": "unknown", "spread": spread, "shared": {}}
+    failed_once = sum(figure(row, "resources") or 0 for row in groups)
+    low = _low(rate, types) and (failed_once > 1 or len(types) > 1)
+    if not counted and not low:
+        return {"verdict": "none", "spread": spread, "shared": {}}
+    shared = _shared(evidence, affected, atoms, told)
+    if low or (counted >= 2 and counted == total and shared):
+        verdict = "systemic"
+    elif total >= 3 and (counted == 1 or wilson(counted, total)[1] < 0.5):
+        verdict = "specific"
+    else:
+        verdict = "unknown"
+    return {"verdict": verdict, "spread": spread, "shared": shared}
+
+
+def _resources(evidence: t.Any) -> int:
+    """How many resources are, or should be, copied."""
+    counts = (
+        figure(step(evidence, "copy_jobs"), "summary", "resources"),
+        figure(step(evidence, "recovery_points"), "summary", "resources"),
+    )
+    return int(max((count or 0 for count in counts), default=0))
+
+
+def _low(rate: dict[str, t.Any], types: list[str]) -> bool:
+    """Whether the rate is below its threshold by enough jobs to say so."""
+    if rate["rate"] is None or rate["runs"] < LEAST_RUNS or rate["rate"] >= rate["threshold"]:
+        return False
+    return bool(rate["verdict"] == "low" or (rate["failed"] >= _MANY and len(types) > 1))
+
+
+def _shared(
+    evidence: t.Any, affected: list[str], atoms: list[Atom], told: t.Container[str]
+) -> dict[str, str]:
+    """What at least two of the affected, and at least 80 % of those that say anything, have in common."""
+    of: dict[str, dict[str, set[str]]] = {"cause": {}, "role": {}, "why": {}}
+    for atom in atoms:
+        if atom.resource in affected and atom.cause in told and atom.weight > 0.2:
+            of["cause"].setdefault(str(atom.resource), set()).add(atom.cause)
+    for row in rows(step(evidence, "copy_jobs"), "resources"):
+        name, role = text(row, "resource"), text(row, "role")
+        if name in affected and role and is_failing(row):
+            of["role"].setdefault(str(name), set()).add(role)
+    for row in rows(step(evidence, "recovery_points"), "resources"):
+        name, why = text(row, "resource"), text(row, "why")
+        if name in affected and why and text(row, "verdict") != "current":
+            of["why"].setdefault(str(name), set()).add(why)
+    found = {}
+    for what, by_resource in of.items():
+        counts = Counter(item for items in by_resource.values() for item in items)
+        if counts:
+            most, times = min(counts.items(), key=lambda item: (-item[1], item[0]))
+            if times >= 2 and times >= 0.8 * len(by_resource):
+                found[what] = most
+    return found
