@@ -305,6 +305,7 @@ def test_folding_keeps_what_was_forbidden():
     create, copying = DENIED, DENIED.replace("kms:CreateGrant", "ec2:CopySnapshot")
     assert fold_message(create.format("1", "2"), "x") == fold_message(create.format("3", "4"), "y")
     assert fold_message(create.format("1", "2"), "x") != fold_message(copying.format("1", "2"), "x")
+    assert fold_message("no key arn:aws:kms:x:1:alias/red", "x") == fold_message("no key arn:aws:kms:x:1:alias/blue", "x")
     assert fold_message("cannot copy table-orders now", "table-orders") == fold_message("cannot copy blue now", "blue")
 
 
@@ -324,7 +325,7 @@ def test_secrets_in_messages_are_masked():
 def test_hours_count_their_own_jobs():
     # NOW is 21:00, so an age of 19 hours is 02:00
     told = found(
-        [copy(n, age=19 + 24 * n, state="FAILED" if n == 1 else "COMPLETED") for n in range(3)]
+        [copy(n, age=19 + 24 * n, took=1.5, state="FAILED" if n == 1 else "COMPLETED") for n in range(3)]
         + [copy(9, "other", age=4), copy(10, "other", age=2, state="RUNNING")]
     )
     assert told["slots"] == [{"slot": 2, "runs": 3, "failed": 1}, {"slot": 17, "runs": 1, "failed": 0}]

@@ -178,6 +178,12 @@ def test_an_older_copy_with_long_retention_is_a_base_for_all_after_it():
     assert found(*jobs)["summary"]["duration"]["excluded"]["base_expired"] == 0
 
 
+def test_a_copy_that_is_kept_for_ever_is_a_base_for_all_after_it():
+    jobs = nightly("a", [1] * 14, DestinationRecoveryPointLifecycle={"DeleteAfterDays": 1})
+    jobs[-1] = dict(jobs[-1], DestinationRecoveryPointLifecycle={})
+    assert found(*jobs)["summary"]["duration"]["excluded"]["base_expired"] == 0
+
+
 @pytest.mark.parametrize("days", [None, -1])
 def test_without_a_known_retention_nothing_expires(days):
     kept = {} if days is None else {"DeleteAfterDays": days}
@@ -205,7 +211,7 @@ def test_the_oldest_listed_copy_of_an_old_resource_is_not_the_first():
     figures = found(*nightly("a", [1] * 14), *nightly("b", [1] * 14))["summary"]["duration"]
     assert figures["excluded"]["first_copy"] == 0
     # weekly, and the list goes back two weeks: the copy before may lie just beyond it
-    weekly = [copy(1, "a", age=10, took=1), copy(2, "a", age=10 + 168, took=1)]
+    weekly = [copy(1, "a", age=10, took=1), copy(2, "a", age=10 + 168, took=1), copy(3, "b", age=10, took=1)]
     assert found(*weekly)["summary"]["duration"]["excluded"]["first_copy"] == 0
 
 
