@@ -17,8 +17,13 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidenc
 BAD_STATES = frozenset({"FAILED", "PARTIAL"})
 # AWS's own sorting of messages, where there is no message to read: weak, as its words are no contract.
 _CATEGORY_WEIGHT = 0.4
-# A backup that ran out of its window ends in a state of its own, often without a message.
-_UPSTREAM_STATES = {"EXPIRED": "upstream_window"}
+# Backups end in states that say something without a message.
+_UPSTREAM_STATES = {
+    "EXPIRED": "upstream_window",
+    "ABORTED": "upstream_failed",
+    "FAILED": "upstream_failed",
+    "PARTIAL": "upstream_failed",
+}
 
 
 def is_failing(row: Row) -> bool:

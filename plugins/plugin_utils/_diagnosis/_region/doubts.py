@@ -43,15 +43,19 @@ STANDS_FOR: t.Mapping[str, t.FrozenSet[str]] = {
     "kms_other": frozenset({"kms_key_policy", "kms_disabled", "kms_missing"}),
     "not_found_generic": frozenset({"vault_not_found", "source_rp_missing", "kms_missing"}),
     "source_rp_missing": frozenset({"source_cold"}),
-    "invalid_parameters": frozenset({"vault_lock_retention", "unsupported_resource_type"}),
-    "unsupported_combination": frozenset({"opt_in_disabled", "unsupported_resource_type"}),
+    "invalid_parameters": frozenset({"vault_lock_retention", "rule_lifecycle", "unsupported_resource_type"}),
+    "unsupported_combination": frozenset({"opt_in_disabled", "unsupported_resource_type", "advanced_features_off"}),
+    "unsupported_resource_type": frozenset({"advanced_features_off", "unsupported_combination"}),
+    "aws_transient": frozenset({"aws_service_event"}),
+    "aws_fatal": frozenset({"aws_service_event"}),
 }
 
 
 def doubts(evidence: t.Any) -> dict[str, str]:
     """{cause: what would confirm it} where the configuration now is not what the message blames."""
     found = {**_of_vaults(evidence), **_of_keys(evidence)}
-    if usable(evidence, "copy_rules") and step(evidence, "vaults"):
+    if usable(evidence, "copy_rules"):
+        found.update(_of_roles(evidence))
         kinds = {text(row, "kind") for row in rows(step(evidence, "copy_rules"), "problems")}
         if not kinds & {"retention_below_minimum", "retention_above_maximum"}:
             found["vault_lock_retention"] = (
@@ -81,6 +85,22 @@ def _of_vaults(evidence: t.Any) -> dict[str, str]:
         found["cross_account_disabled"] = "Copies between accounts are switched on by now: start a copy again."
     if value(vaults, "cross_account", "same_organization") is True:
         found["org_membership"] = "Both accounts are in one organization by now: start a copy again."
+    return found
+
+
+def _of_roles(evidence: t.Any) -> dict[str, str]:
+    """Of the roles that copy, when all of them were read and none lacks anything."""
+    roles = rows(step(evidence, "copy_rules"), "roles")
+    found = {}
+    if roles and all(row.get("exists") is True and row.get("trusts_backup") is True for row in roles):
+        found["iam_role_trust"] = "The roles that copy exist and trust AWS Backup by now: start a copy again."
+        found["iam_role_missing"] = found["iam_role_trust"]
+    verdicts = [set(actions.values()) for row in roles if isinstance(actions := row.get("actions"), dict)]
+    if verdicts and len(verdicts) == len(roles) and all(told == {"allowed"} for told in verdicts):
+        found["iam_source_role"] = (
+            "The policies of the roles that copy allow all that copies need by now: start a copy again, and look for "
+            "policies of the organization."
+        )
     return found
 
 

@@ -71,6 +71,7 @@ def derive(
     of_problem  {kind of a problem of the configuration: [affected resources] that it can account for}
     keys_refusing  keys that do not let in who needs them: {arn, side, principals}
     full_copies  resources whose copy is slow because it is a full one
+    slow_late   late resources that do not fail and are not full copies
     unreachable, refused   steps that did not get through to AWS, or were not allowed to read
     scope, pattern, readiness, success_rate
     """
@@ -85,7 +86,7 @@ def derive(
     affected = sorted({*failing, *behind, *late, *troubled, *stuck, *short})
     table = _table(atoms, failing, troubled, causes, evidence)
     own = telling_causes(table, causes)
-    rate = success_rate(evidence)
+    rate, full = success_rate(evidence), full_copies(evidence)
     return {
         "failing": failing,
         "behind": behind,
@@ -114,7 +115,8 @@ def derive(
             for row in rows(step(evidence, "keys"), "keys")
             if (refused := refused_by(row))
         ],
-        "full_copies": full_copies(evidence),
+        "full_copies": full,
+        "slow_late": sorted(set(late) - set(failing) - set(full)),
         "unreachable": [name for name in REGION.steps if _NO_WAY & _outcomes(evidence, name)],
         "refused": [name for name in REGION.steps if "forbidden" in _outcomes(evidence, name)],
         "success_rate": rate,

@@ -70,7 +70,8 @@ def scope(
     if not usable(evidence, "copy_jobs") and not affected:
         return {"verdict": "unknown", "spread": spread, "shared": {}}
     failed_once = sum(figure(row, "resources") or 0 for row in groups)
-    low = _low(rate, types) and (failed_once > 1 or len(types) > 1)
+    low = bool(_low(rate, types) and (failed_once > 1 or len(types) > 1))
+    spread["rate_is_systemic"] = low
     if not counted and not low:
         return {"verdict": "none", "spread": spread, "shared": {}}
     shared = _shared(evidence, affected, atoms, told)
