@@ -5,9 +5,9 @@
 
 """The recovery points of a vault: read page by page, kept as one tuple each, handed on as one packed text.
 
-The text is pack_lines() of blocks of at most 5,000 points, and behind them of one object of tables. A block is an object
-of columns, all equally long. ARNs of points are cut behind their last : or /; the places of stems, resources, statuses
-and further texts lead into the tables; times are milliseconds, each from the one it follows in life.
+The text is pack_lines() of blocks of at most 5,000 points, and behind them of one object of tables. A block is an
+object of columns, all equally long. ARNs of points are cut behind their last : or /; stems, resources and texts that
+many points share are places in the tables; times are milliseconds, completion and deletion after creation.
 """
 
 from __future__ import annotations
@@ -189,7 +189,9 @@ def read_points(text: t.Any, option: str = "points_feed") -> Points | None:
         rows = [row for line in lines[:-1] for row in _rows(json.loads(line), tables)]
         return Points(rows, tables["vault"], float(tables["since"]))
     except (LookupError, TypeError, ValueError, zlib.error) as exc:
-        raise BadParameter(f"{option}: this is no feed of the copy lag step; hand over its feed.points as it came.") from exc
+        raise BadParameter(
+            f"{option}: this is no feed of the copy lag step; hand over its feed.points as it came."
+        ) from exc
 
 
 def _rows(block: Json, tables: Json) -> t.Iterator[RecoveryPoint]:

@@ -102,7 +102,7 @@ def gather(params: Params, clients: t.Any) -> Gathered:
         summary=judged.summary(),
         rows={
             "source_problems": (problems[: asked.max_rows], len(problems)),
-            "resources": (judged.worst.rows(), judged.worst.total),
+            "resources": judged.rows(),
         },
         covered={"start": rfc3339(since), "end": rfc3339(now)},
         observed_at=rfc3339(now),
@@ -158,9 +158,10 @@ def vault_query(params: Params, clients: t.Any) -> Json:
     """How `query` names both sides; the destination is not asked for what the vault step has told."""
     source_vault, destination_vault = _aws.vault_names(params)
     known = _aws.arn((params.get("vaults_feed") or {}).get("destination_arn"))
+    region = known.region if known else clients.aws_destination.region
     return {
         "source": {"region": clients.aws_source.region, "vault": source_vault},
-        "destination": {"region": known.region if known else clients.aws_destination.region, "vault": destination_vault},
+        "destination": {"region": region, "vault": destination_vault},
     }
 
 
@@ -178,7 +179,7 @@ class _Judged:
         asked: _Asked,
         now: float,
     ) -> None:
-        self.worst = Worst(asked.max_rows)
+        self._worst = Worst(asked.max_rows)
         self._verdicts: Counter[str] = Counter()
         self._worst_lag: float | None = None
         self._queued: t.Mapping[str, float] = asked.queued
@@ -192,49 +193,49 @@ class _Judged:
         names = {**resource_names(upstream), **names}
         broken = {row.resource_arn for row in upstream}
         for arn in sorted(backups.resources() | broken, key=lambda arn: (names[arn], arn)):
-            window_s, window_from = grace.of(arn)
             mine = backups.of(arn)
             if jobs is None:  # nobody could look at the copy jobs: no verdict about them
                 outcome = Outcome("unknown", mine[-1] if mine else None)
             else:
-                outcome = judge(mine, now=now, window_s=window_s, queued=asked.queued)
+                outcome = judge(mine, now=now, window_s=grace.of(arn)[0], queued=asked.queued)
             if arn in broken and outcome.why is None and outcome.verdict in ("on_time", "unknown"):
                 outcome = outcome._replace(why="upstream")
-            self._add(arn, names[arn], outcome, window_s, window_from)
+            self._verdicts[outcome.verdict] += 1
+            lag = outcome.lag_s
+            if lag is not None and (self._worst_lag is None or lag > self._worst_lag):
+                self._worst_lag = lag
+            self._worst.push((-VERDICTS.index(outcome.verdict), lag or 0.0), (arn, names[arn], outcome, grace.of(arn)))
 
-    def _add(self, arn: str, name: tuple[str, str], outcome: Outcome, window_s: float, window_from: str) -> None:
-        self._verdicts[outcome.verdict] += 1
-        lag = outcome.lag_s
-        if lag is not None and (self._worst_lag is None or lag > self._worst_lag):
-            self._worst_lag = lag
+    def rows(self) -> tuple[list[Json], int]:
+        """The worst resources, and how many there are. Only rows that are shown are made: there may be many others."""
+        return [self._row(*kept) for kept in self._worst.rows()], self._worst.total
+
+    def _row(self, arn: str, name: tuple[str, str], outcome: Outcome, window_s: tuple[float, str]) -> Json:
         backup, job = outcome.backup, outcome.job
         copied = job is not None and backup is not None and backup.arrived is not None
         parts = spent(job, self._queued)
-        self.worst.push(
-            (-VERDICTS.index(outcome.verdict), lag or 0.0),
-            {
-                "resource": name[0],
-                "resource_arn": arn,
-                "type": name[1],
-                "source_point": (backup.arn or None) if backup else None,
-                "point_in_time": _aws.stamp(backup.created) if backup else None,
-                "completed_at": _aws.stamp(backup.completed) if backup else None,
-                "copy_job": job.copy_job if job else None,
-                "copied_at": _aws.stamp(job.completed) if copied and job else None,
-                "lag_s": lag,
-                "window_s": window_s,
-                "window_from": window_from,
-                "verdict": outcome.verdict,
-                "why": outcome.why,
-                "queue_s": parts.queue_s if parts else None,
-                "transfer_s": parts.transfer_s if parts else None,
-            },
-        )
+        return {
+            "resource": name[0],
+            "resource_arn": arn,
+            "type": name[1],
+            "source_point": (backup.arn or None) if backup else None,
+            "point_in_time": _aws.stamp(backup.created) if backup else None,
+            "completed_at": _aws.stamp(backup.completed) if backup else None,
+            "copy_job": job.copy_job if job else None,
+            "copied_at": _aws.stamp(job.completed) if copied and job else None,
+            "lag_s": outcome.lag_s,
+            "window_s": window_s[0],
+            "window_from": window_s[1],
+            "verdict": outcome.verdict,
+            "why": outcome.why,
+            "queue_s": parts.queue_s if parts else None,
+            "transfer_s": parts.transfer_s if parts else None,
+        }
 
     def summary(self) -> Json:
         """Figures over everything."""
         return {
-            "resources": self.worst.total,
+            "resources": self._worst.total,
             **{verdict: self._verdicts[verdict] for verdict in VERDICTS},
             "worst_lag_s": self._worst_lag,
             "median_lag_s": median([lag for mine in self._lags.values() for lag in mine]),

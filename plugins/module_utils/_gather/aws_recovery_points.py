@@ -39,6 +39,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather.aws_copy_l
     vault_query,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.copies import (
+    ARRIVED,
     METHODS,
     SAME_DATE_S,
     Job,
@@ -103,8 +104,8 @@ def gather(params: Params, clients: t.Any) -> Gathered:
         query=query,
         summary=books.summary(),
         rows={
-            "resources": (books.resources.rows(), books.resources.total),
-            "points": (books.points.rows(), books.points.total),
+            "resources": books.resource_rows(),
+            "points": books.point_rows(),
         },
         covered=query["look_back"],
         observed_at=rfc3339(now),
@@ -175,8 +176,8 @@ class _Books:
         now: float,
         clock_error_s: float,
     ) -> None:
-        self.points = Worst(asked.max_rows)
-        self.resources = Worst(asked.max_rows)
+        self._points = Worst(asked.max_rows)
+        self._resources = Worst(asked.max_rows)
         self._rpo_s, self._now = asked.rpo_s, now
         self._error_s = round(clock_error_s + ROUNDING_S, 1)
         self._compared = points is not None
@@ -204,12 +205,12 @@ class _Books:
             compared=self._compared,
         )
         unlisted = [job for mine in self._pairing.links.unlisted.values() for job in mine]
-        names = resource_names(unlisted, found.rows, self._sources)
-        for arn, standing in self._standings(ledger, names).items():
+        self._names = resource_names(unlisted, found.rows, self._sources)
+        for arn, standing in self._standings(ledger).items():
             if standing.backed_up or not self._compared:
-                self._add_resource(arn, names[arn], standing)
+                self._add_resource(arn, standing)
 
-    def _standings(self, ledger: CopyLedger, names: dict[str, tuple[str, str]]) -> dict[str, Standing]:
+    def _standings(self, ledger: CopyLedger) -> dict[str, Standing]:
         """Every line once: counted, shown where it tells something, and added to its resource's standing."""
         standings: dict[str, Standing] = defaultdict(Standing)
         for line in ledger.lines():
@@ -219,19 +220,28 @@ class _Books:
             self._absent += line.absent
             standings[line.resource_arn].add(line)
             if line.verdict not in _QUIET:
-                self._add_point(line, names)
+                self._points.push((_BADNESS[line.verdict], line.time or 0.0, self._arns(line)), line)
         return standings
 
-    def _add_point(self, line: Line, names: dict[str, tuple[str, str]]) -> None:
+    def _arns(self, line: Line) -> tuple[str, str]:
+        """The points of either side, "" where there is none; of a snapshot that is gone what its job called it."""
+        source = self._sources[line.source].arn if line.source is not None else line.job.source_point if line.job else ""
+        return source, "" if line.destination is None else self._destinations[line.destination].arn
+
+    def point_rows(self) -> tuple[list[Json], int]:
+        """The worst of the telling points, and how many there are. Only rows that are shown are made."""
+        return [self._point_row(line) for line in self._points.rows()], self._points.total
+
+    def _point_row(self, line: Line) -> Json:
         source = None if line.source is None else self._sources[line.source]
         destination = None if line.destination is None else self._destinations[line.destination]
-        name, job = names[line.resource_arn], line.job
-        arns = (source.arn if source else job.source_point if job else "", destination.arn if destination else "")
-        arrived = job is not None and job.state in ("COMPLETED", "PARTIAL")
-        row = {
-            "resource": name[0],
+        name, kind = self._names[line.resource_arn]
+        arns, job = self._arns(line), line.job
+        arrived = job is not None and job.state in ARRIVED
+        return {
+            "resource": name,
             "resource_arn": line.resource_arn,
-            "type": name[1],
+            "type": kind,
             "source": arns[0] or None,
             "destination": arns[1] or None,
             "verdict": line.verdict,
@@ -243,7 +253,6 @@ class _Books:
             "message": self._message(line, destination),
             "status": destination.status if destination else None,
         }
-        self.points.push((_BADNESS[line.verdict], line.time or 0.0, arns), row)
 
     def _message(self, line: Line, destination: RecoveryPoint | None) -> str | None:
         """What AWS says of it, else what is odd about it."""
@@ -254,24 +263,31 @@ class _Books:
             )
         return said
 
-    def _add_resource(self, arn: str, name: tuple[str, str], standing: Standing) -> None:
+    def _add_resource(self, arn: str, standing: Standing) -> None:
         found = standing.row(self._now, self._rpo_s, self._error_s, self._compared)
         self._ready += found["verdict"] == "current"
         exposure = found["exposure_s"]
         if exposure is not None and (self._worst_exposure is None or exposure > self._worst_exposure):
             self._worst_exposure = exposure
-        newest_source, newest_matched = found.pop("newest_source"), found.pop("newest_matched")
-        row = {
-            "resource": name[0],
-            "resource_arn": arn,
-            "type": name[1],
-            "newest_source_at": _aws.stamp(newest_source),
-            "newest_matched_at": _aws.stamp(newest_matched),
-            **found,
-        }
         # of those without any usable copy the one whose source is newest comes first: it is surely still in use
-        key = (-RESOURCE_VERDICTS.index(found["verdict"]), exposure or 0.0, newest_source or 0.0, arn)
-        self.resources.push(key, row)
+        badness = -RESOURCE_VERDICTS.index(found["verdict"])
+        self._resources.push((badness, exposure or 0.0, found["newest_source"] or 0.0, arn), (arn, found))
+
+    def resource_rows(self) -> tuple[list[Json], int]:
+        """The worst resources, and how many there are. Only rows that are shown are made."""
+        return [self._resource_row(*kept) for kept in self._resources.rows()], self._resources.total
+
+    def _resource_row(self, arn: str, found: Json) -> Json:
+        name, kind = self._names[arn]
+        figures = {key: value for key, value in found.items() if not key.startswith("newest_")}
+        return {
+            "resource": name,
+            "resource_arn": arn,
+            "type": kind,
+            "newest_source_at": _aws.stamp(found["newest_source"]),
+            "newest_matched_at": _aws.stamp(found["newest_matched"]),
+            **figures,
+        }
 
     def summary(self) -> Json:
         """Figures over everything."""
@@ -288,7 +304,7 @@ class _Books:
             if self._compared
             else {},
             "jobs_only": len(pairing.jobs_only) if self._compared else 0,
-            "resources": self.resources.total,
+            "resources": self._resources.total,
             "resources_ready": self._ready,
             "worst_exposure_s": self._worst_exposure,
             "rpo_s": self._rpo_s,

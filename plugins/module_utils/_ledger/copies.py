@@ -158,9 +158,10 @@ class Calibration(t.NamedTuple):
 class Pairing:
     """Places in the two lists.
 
-    partner, method: of each source point the place of its copy, and how that was found. explained: destination -> the job that brought it from a source point that is
-    not listed. duplicates: further copies of a source that has one. elsewhere: destination points of other vaults.
-    jobs_only: ARNs of the resources that only jobs can be asked about.
+    partner, method: of each source point the place of its copy, and how that was found. explained: destination -> the job
+    that brought it from a source point that is not listed. duplicates: further copies of a source that has one.
+    elsewhere: destination points that are no copies of this vault's. jobs_only: ARNs of the resources that only jobs can
+    be asked about.
     """
 
     links: Links

@@ -3,7 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Note: this file is private to the collection; its interface can change at any time.
 
-"""What the pairing of AWS recovery points means: a verdict for every source point, and per resource what would be lost."""
+"""What the pairing of AWS recovery points means: a verdict for every source point, and per resource what would be lost.
+
+Pure. Verdicts are those that a person would give who has both vaults and the list of jobs before them.
+"""
 
 from __future__ import annotations
 
@@ -149,8 +152,8 @@ def lags(sources: t.Sequence[RecoveryPoint], links: Links, jobs_only: t.Containe
 class CopyLedger:
     """Gives every point its verdict.
 
-    now: epoch seconds. jobs_since: from when on all jobs are known, None where they could not be read. compared: whether
-    the source's points are known; if not, no destination point can be an orphan.
+    now: epoch seconds. jobs_since: from when on all jobs are known, None where they could not be read. compared:
+    whether the source's points are known; if not, no destination point can be an orphan.
     """
 
     def __init__(

@@ -85,6 +85,12 @@ def test_the_queue_is_told_apart_where_events_tell_it(queued, why, queue_s, tran
     assert summary["queue_known"] == len(queued)
 
 
+def test_a_second_copy_of_a_point_does_not_make_the_first_one_late():
+    jobs = [job("J", "s", "d", hours=28), job("K", "s", "e", hours=2)]
+    row = only(evidence([point("source", "s", 29)], jobs))
+    assert (row["verdict"], row["copy_job"], row["lag_s"]) == ("on_time", "J", 1800 + 2700.0)
+
+
 def test_a_job_that_was_created_late_is_late_for_that():
     found = evidence([point("source", "s", 9)], [job("J", "s", "d", hours=3)], expected_window="1h")
     assert (only(found)["verdict"], only(found)["why"]) == ("late", "not_started")
@@ -139,7 +145,8 @@ def test_a_continuous_source_is_judged_by_its_jobs():
     continuous = "arn:aws:backup:eu-west-1:111122223333:recovery-point:continuous:orders-1a2b"
     points = [point("source", "s", 200, RecoveryPointArn=continuous, Status="AVAILABLE")]
     row = only(evidence(points, [job("J", "temporary", "d", hours=5, took_s=HALF_HOUR)]))
-    assert (row["verdict"], row["lag_s"], row["source_point"]) == ("on_time", HALF_HOUR, snapshot("source", "temporary"))
+    assert (row["verdict"], row["lag_s"]) == ("on_time", HALF_HOUR)
+    assert row["source_point"] == snapshot("source", "temporary")
 
 
 def test_one_whose_point_is_older_than_what_was_read_too():
@@ -168,6 +175,13 @@ def test_backups_that_failed_are_problems_of_the_source():
     assert problem["message"] == "Backup job expired before completion"
     assert (only(found)["verdict"], only(found)["why"]) == ("on_time", "upstream")
     assert found["source_health"]["failed"] == 1
+
+
+def test_that_backups_failed_says_more_than_that_they_are_missing():
+    points = [point("source", f"s{n}", 49 + 24 * n) for n in range(4)]
+    found = evidence(points, (), [backup_job("B", "FAILED", hours=3)])
+    assert [row["state"] for row in found["source_problems"]] == ["failed"]
+    assert (found["source_health"]["failed"], found["source_health"]["missing"]) == (1, 0)
 
 
 def test_a_resource_that_never_had_a_good_backup_is_unknown_for_that():
@@ -229,7 +243,8 @@ def test_every_point_is_handed_on():
     points = read_points(found.feed["points"])
     assert (points.vault, points.since) == (VAULTS["source"], NOW_S - 14 * DAY)
     assert [row.arn for row in points.rows] == [row["RecoveryPointArn"] for row in (parent, child, odd)]
-    assert (points.rows[0].is_parent, points.rows[1].parent, points.rows[1].member) == (True, parent["RecoveryPointArn"], "Db")
+    assert points.rows[0].is_parent
+    assert (points.rows[1].parent, points.rows[1].member) == (parent["RecoveryPointArn"], "Db")
     assert points.rows[1].created == child["CreationDate"]
     assert points.rows[1].completed == child["CompletionDate"]
     assert points.rows[1].delete_at == child["CalculatedLifecycle"]["DeleteAt"]

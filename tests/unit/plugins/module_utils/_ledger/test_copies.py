@@ -224,7 +224,11 @@ def test_linked_members_link_their_parents_and_these_the_other_members():
     sources = stack("s", point, 50, {"Db": "db", "Files": "files"})
     destinations = stack("d", copy, 3, {"Db": "db", "Files": "files"})
     found = pairs(sources, destinations, [job("s-Db", "d-Db", resource="db")])
-    assert found == {"s-Db": ("d-Db", "linkage"), "s-stack": ("d-stack", "linkage"), "s-Files": ("d-Files", "composite")}
+    assert found == {
+        "s-Db": ("d-Db", "linkage"),
+        "s-stack": ("d-stack", "linkage"),
+        "s-Files": ("d-Files", "composite"),
+    }
 
 
 def test_parents_whose_members_disagree_are_not_linked_by_them():
@@ -246,10 +250,11 @@ def test_a_parent_without_a_job_is_as_far_as_the_worst_of_its_members():
 
 _TIMES = st.integers(min_value=0, max_value=6).map(lambda n: 24 + n * 25 * SECOND)
 _SIDE = st.lists(st.tuples(_TIMES, st.sampled_from(["orders", "users"])), max_size=7)
+_LINKED = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(1, 3)), max_size=6)
 
 
 @settings(max_examples=150, deadline=None)
-@given(_SIDE, _SIDE, st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(1, 3)), max_size=6), st.randoms())
+@given(_SIDE, _SIDE, _LINKED, st.randoms())
 def test_the_order_of_rows_does_not_matter_and_pairs_are_one_to_one(left, right, linked, chance: random.Random):
     sources = [point(f"s{n}", hours, resource) for n, (hours, resource) in enumerate(left)]
     destinations = [

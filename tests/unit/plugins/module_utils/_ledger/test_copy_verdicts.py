@@ -277,7 +277,8 @@ def test_a_gap_leaves_a_resource_current():
 
 
 def test_a_job_that_is_open_for_longer_than_any_copy_took_lags():
-    sources, jobs = [point("s1", 54), point("s2", 30)], [job("s1", "d1", hours=53), job("s2", None, "CREATED", hours=29)]
+    sources = [point("s1", 54), point("s2", 30)]
+    jobs = [job("s1", "d1", hours=53), job("s2", None, "CREATED", hours=29)]
     assert row(sources, [copy("d1", 54)], jobs)["verdict"] == "lagging"
 
 
