@@ -40,16 +40,16 @@ SYMPTOM_WEIGHT = 0.5  # a generic text speaks weakly even for the symptom that i
 _LISTS = frozenset({"messages", "collector_messages", "categories"})
 _WORDING_KEYS = frozenset({"pattern", "sample", "types"})
 _MESSAGE_KEYS = _WORDING_KEYS | {
-    *("id", "cause", "fix", "source", "wordings", "alternatives", "confirm_by", "by_words", "benign", "weight"),
-    "collector_cause",
+    *("id", "cause", "fix", "source", "wordings", "alternatives", "decides", "by_words", "benign", "weight"),
+    *("unsure", "collector_cause"),
 }
 _REQUIRED = ("id", "fix", "source")
 
 _ANSI = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
-# What stands for a quote, a space or a line break once a message has been wrapped in JSON, XML or a typographer's hands.
+# What stands for a quote, a space or a line break once a message was wrapped in JSON or XML, or set by a typographer.
 _WRITTEN_OUT = (
-    *(("\\u0027", "'"), ("\\u0022", '"'), ("\\u003e", ">"), ("\\u003c", "<"), ("\\n", " "), ("\\r", " "), ("\\t", " ")),
-    *(("\\", ""), ("&quot;", '"'), ("&#34;", '"'), ("&apos;", "'"), ("&#39;", "'"), ("&nbsp;", " "), ("&amp;", "&")),
+    *(("\\u001b", "\x1b"), ("\\u0027", "'"), ("\\u0022", '"'), ("\\n", " "), ("\\r", " "), ("\\t", " "), ("\\", "")),
+    *(("&quot;", '"'), ("&#34;", '"'), ("&apos;", "'"), ("&#39;", "'"), ("&nbsp;", " "), ("&amp;", "&")),
     *(("\u2018", "'"), ("\u2019", "'"), ("\u201c", '"'), ("\u201d", '"'), ("\u2011", "-")),
 )
 _CAPITAL = re.compile(r"(?<!\\)[A-Z]")
@@ -85,7 +85,8 @@ class Message:
     cause: str | None = None
     collector_cause: str | None = None
     alternatives: tuple[str, ...] = ()
-    confirm_by: str | None = None
+    decides: str | None = None
+    unsure: bool = False
     by_words: tuple[tuple[str, str], ...] = ()
     benign: bool = False
     weight: float = 1.0
@@ -108,7 +109,7 @@ class Message:
             fix=self.fix,
             alternatives=() if told else self.alternatives,
             matched_text=words,
-            confirm_by=None if told else self.confirm_by,
+            confirm_by=self.decides if self.unsure and not told else None,
         )
 
     def seen_by_collector(self) -> Message:
@@ -164,11 +165,11 @@ def _clipped(text: str) -> str:
 
 def normalise(text: str) -> str:
     """One line of lower case, without colours, and with quotes and breaks as they were before any wrapping."""
-    if "\x1b" in text:
-        text = _ANSI.sub("", text)
     for written, meant in _WRITTEN_OUT:
         if written in text:
             text = text.replace(written, meant)
+    if "\x1b" in text:
+        text = _ANSI.sub("", text)
     return " ".join(text.lower().split())
 
 
@@ -185,8 +186,10 @@ def load_messages(raw: Mapping[str, t.Any], causes: Mapping[str, Cause]) -> Mess
     for name in sorted(set(raw) ^ _LISTS):
         raise CatalogueError(MESSAGES, name, "-", "is missing" if name in _LISTS else "unknown list")
     seen: set[str] = set()
-    of_jobs = tuple(_message(entry, number, causes, seen) for number, entry in enumerate(raw["messages"]))
-    of_collector = tuple(_message(entry, number, causes, seen) for number, entry in enumerate(raw["collector_messages"]))
+    of_jobs, of_collector = (
+        tuple(_message(entry, f"{name}[{number}]", causes, seen) for number, entry in enumerate(raw[name]))
+        for name in ("messages", "collector_messages")
+    )
     shared = tuple(entry.seen_by_collector() for entry in of_jobs if entry.collector_cause)
     categories = raw["categories"]
     for category, cause in categories.items():
@@ -196,25 +199,14 @@ def load_messages(raw: Mapping[str, t.Any], causes: Mapping[str, Cause]) -> Mess
     return Messages(of_jobs, of_collector + shared, categories)
 
 
-def _message(raw: t.Any, number: int, causes: Mapping[str, Cause], seen: set[str]) -> Message:
+def _message(raw: t.Any, place: str, causes: Mapping[str, Cause], seen: set[str]) -> Message:
     if not isinstance(raw, Mapping) or not isinstance(raw.get("id"), str):
-        raise CatalogueError(MESSAGES, f"messages[{number}]", "id", "every entry is a mapping with an id")
+        raise CatalogueError(MESSAGES, place, "id", "every entry is a mapping with an id")
     name = raw["id"]
     if name in seen:
         raise CatalogueError(MESSAGES, name, "id", "used twice")
     seen.add(name)
-    for key in sorted(set(raw) - _MESSAGE_KEYS, key=str):
-        raise CatalogueError(MESSAGES, name, str(key), f"unknown key; known: {', '.join(sorted(_MESSAGE_KEYS))}")
-    for key in _REQUIRED:
-        if not isinstance(raw.get(key), str) or not raw[key].strip():
-            raise CatalogueError(MESSAGES, name, key, "is missing" if key not in raw else "must be a text")
-    if ("cause" in raw) == bool(raw.get("benign")):
-        raise CatalogueError(MESSAGES, name, "cause", "an entry has a cause or is benign")
-    weight = raw.get("weight", 1.0)
-    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight <= 1:
-        raise CatalogueError(MESSAGES, name, "weight", "must be a number above 0 and up to 1")
-    if not isinstance(raw.get("confirm_by", "x"), str) or not raw.get("confirm_by", "x").strip():
-        raise CatalogueError(MESSAGES, name, "confirm_by", "must be a text: what would confirm the cause")
+    _check(name, raw)
     for key in ("cause", "collector_cause"):
         if key in raw:
             _known(raw[key], causes, name, key)
@@ -226,11 +218,32 @@ def _message(raw: t.Any, number: int, causes: Mapping[str, Cause], seen: set[str
         cause=raw.get("cause"),
         collector_cause=raw.get("collector_cause"),
         alternatives=tuple(_known(cause, causes, name, "alternatives") for cause in _list(name, raw, "alternatives")),
-        confirm_by=raw.get("confirm_by"),
+        decides=raw.get("decides"),
+        unsure=raw.get("unsure", False),
         by_words=tuple(_by_words(item, causes, name) for item in _list(name, raw, "by_words")),
         benign=raw.get("benign", False),
-        weight=float(weight),
+        weight=float(raw.get("weight", 1.0)),
     )
+
+
+def _check(name: str, raw: Mapping[str, t.Any]) -> None:
+    """Check the keys of one raw entry, and that those which need each other stand together."""
+    for key in sorted(set(raw) - _MESSAGE_KEYS, key=str):
+        raise CatalogueError(MESSAGES, name, str(key), f"unknown key; known: {', '.join(sorted(_MESSAGE_KEYS))}")
+    for key in _REQUIRED:
+        if not isinstance(raw.get(key), str) or not raw[key].strip():
+            raise CatalogueError(MESSAGES, name, key, "must be a text" if key in raw else "is missing")
+    for key in ("benign", "unsure"):
+        if not isinstance(raw.get(key, False), bool):
+            raise CatalogueError(MESSAGES, name, key, "must be true or false")
+    if ("cause" in raw) == raw.get("benign", False):
+        raise CatalogueError(MESSAGES, name, "cause", "an entry has a cause or is benign")
+    doubtful = bool(raw.get("alternatives") or raw.get("unsure"))
+    if doubtful != isinstance(raw.get("decides"), str):
+        raise CatalogueError(MESSAGES, name, "decides", "is a text where there are alternatives or doubt, only there")
+    weight = raw.get("weight", 1.0)
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight <= 1:
+        raise CatalogueError(MESSAGES, name, "weight", "must be a number above 0 and up to 1")
 
 
 def _wordings(name: str, raw: Mapping[str, t.Any]) -> tuple[Wording, ...]:
