@@ -52,7 +52,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs 
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_source_point import describe_point, point_row
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import denied_entry, rows_parameter
-from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathered, Params, Step, guarded
+from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathered, Params, Step
 
 NAME = "copy_job_detail"
 
@@ -61,7 +61,6 @@ _MOST_POINTS = 5
 _DAY_S = 86400.0
 
 Json = t.Dict[str, t.Any]
-Refused = t.Optional[ReadFailed]
 
 
 class _Asked(t.NamedTuple):
