@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Note: this file is private to the collection; its interface can change at any time.
 
-"""The only file that knows botocore.
+"""The only file that knows botocore, but for its errors, which aws_failures puts in words.
 
 JSON replies are taken as they came: botocore's own parser walks every member of every row through its model, which costs
 ten times the reading of the JSON and gives nothing that the steps need. Times are therefore epoch seconds in JSON
@@ -21,6 +21,18 @@ import time
 import typing as t
 from datetime import datetime, timezone
 
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws_failures import (
+    CONNECT_S,
+    MOST_ATTEMPTS,
+    NOT_AWS,
+    THROTTLED,
+    UNIDENTIFIED,
+    Asked,
+    is_connecting,
+    most_attempts,
+    read_failed,
+    sentence,
+)
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.clock import Clock
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed, parse_time
 
@@ -36,54 +48,9 @@ try:
 except ImportError:
     HAS_BOTOCORE = False
 
-_MOST_ATTEMPTS = 5
-_CONNECT_S = 5.0
 _POOL = 10
 _SESSION_NAME = "sre-backup-sync"
-_CREDENTIAL_OPTIONS = ("profile", "access_key", "secret_key", "session_token", "role_arn", "external_id")
-
-# Error codes by what they mean for the reader; every service has its own words for the same thing.
-_THROTTLED = frozenset(
-    {
-        "Throttling",
-        "ThrottlingException",
-        "ThrottledException",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "RequestLimitExceeded",
-        "TooManyRequestsException",
-        "SlowDown",
-        "BandwidthLimitExceeded",
-    }
-)
-_FORBIDDEN = frozenset(
-    {
-        "AccessDenied",
-        "AccessDeniedException",
-        "AuthorizationError",
-        "AuthFailure",
-        "OptInRequired",
-        "UnauthorizedException",
-        "UnauthorizedOperation",
-    }
-)
-# AWS does not know who asks: no permission would help, other credentials would.
-_UNIDENTIFIED = {
-    "ExpiredToken": "the session token has expired",
-    "ExpiredTokenException": "the session token has expired",
-    "RequestExpired": "the request's time is too far from AWS's: check this machine's clock",
-    "IncompleteSignature": "the credentials are incomplete",
-    "InvalidAccessKeyId": "the access key is not known",
-    "InvalidClientTokenId": "the access key is not known, or not in this Region",
-    "InvalidSignatureException": "the secret key does not fit the access key, or this machine's clock is wrong",
-    "MissingAuthenticationToken": "there are no credentials",
-    "SignatureDoesNotMatch": "the secret key does not fit the access key, or this machine's clock is wrong",
-    "UnrecognizedClientException": "the access key is not known, or the Region is not enabled for the account",
-}
-_NOT_FOUND = frozenset(
-    {"ResourceNotFoundException", "ResourceNotFound", "NotFoundException", "NoSuchEntity", "NoSuchResourceException"}
-)
-_ABSENT = frozenset({"SubscriptionRequiredException"})
+CREDENTIAL_OPTIONS = ("profile", "access_key", "secret_key", "session_token", "role_arn", "external_id")
 
 Json = t.Dict[str, t.Any]
 
@@ -120,7 +87,7 @@ def destination_options(params: Json) -> Json:
     own = {name: value for name, value in (params.get("destination") or {}).items() if value is not None}
     inherited = {name: params.get(name) for name in aws_spec()}
     if any(name in own for name in ("profile", "access_key", "secret_key", "session_token")):
-        inherited.update(dict.fromkeys(_CREDENTIAL_OPTIONS))
+        inherited.update(dict.fromkeys(CREDENTIAL_OPTIONS))
     elif "role_arn" in own:
         inherited.update(role_arn=None, external_id=None)
     inherited["region"] = None
@@ -164,6 +131,9 @@ class Account:
         self._sent = threading.local()
         self._clients: dict[str, t.Any] = {}
         self._assumed: Json | None = None
+        self._not_assumed: ReadFailed | None = None
+        self._silent: set[str] = set()  # services that a call got no answer of
+        self._unreachable: dict[str, ReadFailed] = {}  # by service: no other call is worth its wait
         self._timeout = options.get("timeout") or 20.0
         if not 0 < self._timeout < 3600:
             raise BadParameter(f"{self._option}timeout: {self._timeout} is no number of seconds from 1 to 3600.")
@@ -177,10 +147,13 @@ class Account:
     def call(self, service: str, operation: str, **arguments: t.Any) -> Json:
         """The reply to one call, by the operation's name in the API (ListCopyJobs). Raises ReadFailed.
 
-        Throttled and failed calls are tried again, up to five times in all, more slowly each time.
+        Throttled and failed calls are tried again, up to five times in all, more slowly each time; what gets no answer
+        less often, and a service without a connection is not asked again.
         """
         client = self._client(service)
         with self._lock:
+            if service in self._unreachable:
+                raise _again(self._unreachable[service])
             self.calls += 1
         send = getattr(client, xform_name(operation))
         try:
@@ -189,7 +162,7 @@ class Account:
             except botocore.parsers.ResponseParserError:  # cut off on the way, perhaps: worth one more try
                 reply = send(**arguments)
         except (aws_errors.ClientError, aws_errors.BotoCoreError, botocore.parsers.ResponseParserError) as exc:
-            raise self._read_failed(service, operation, arguments, exc) from exc
+            raise self._failure(service, operation, arguments, exc) from exc
         reply.pop("ResponseMetadata", None)
         return reply
 
@@ -240,8 +213,8 @@ class Account:
         given = dict(self._options.get("aws_config") or {})
         try:
             return botocore.config.Config(
-                retries={"mode": "adaptive", "total_max_attempts": _MOST_ATTEMPTS},
-                connect_timeout=min(_CONNECT_S, self._timeout),
+                retries={"mode": "adaptive", "total_max_attempts": MOST_ATTEMPTS},
+                connect_timeout=min(CONNECT_S, self._timeout),
                 read_timeout=self._timeout,
                 max_pool_connections=_POOL,
                 user_agent_extra="sre.backup_sync",
@@ -268,7 +241,7 @@ class Account:
                 f"(there are: {known})."
             ) from exc
         except aws_errors.BotoCoreError as exc:
-            raise BadParameter(f"{self._option}profile: the AWS configuration files cannot be read: {_sentence(exc)}") from exc
+            raise BadParameter(f"{self._option}profile: the AWS configuration files cannot be read: {sentence(exc)}") from exc
         session.register_component("response_parser_factory", _parsers())
         if options.get("access_key"):
             session.set_credentials(options["access_key"], options["secret_key"], options.get("session_token") or None)
@@ -313,9 +286,10 @@ class Account:
                 **identity,
             )
         except (aws_errors.BotoCoreError, ValueError) as exc:
-            raise BadParameter(f"{self._option}connection options: {_sentence(exc)}") from exc
+            raise BadParameter(f"{self._option}connection options: {sentence(exc)}") from exc
         client.meta.events.register("request-created", self._note_sending)
         client.meta.events.register("response-received", self._note_reply)
+        client.meta.events.register_first("needs-retry", functools.partial(self._give_up, service))
         return client
 
     def _identity(self) -> Json:
@@ -324,6 +298,8 @@ class Account:
         if not role:
             self._need_credentials()
             return {}
+        if self._not_assumed is not None:
+            raise _again(self._not_assumed)
         if self._assumed is None:
             self._need_credentials()
             extra = {"ExternalId": self._options["external_id"]} if self._options.get("external_id") else {}
@@ -331,15 +307,9 @@ class Account:
             self.calls += 1
             try:
                 got = sts.assume_role(RoleArn=role, RoleSessionName=_SESSION_NAME, **extra)["Credentials"]
-            except (aws_errors.ClientError, aws_errors.BotoCoreError) as exc:
-                failure = self._read_failed("sts", "AssumeRole", {"RoleArn": role}, exc)
-                raise ReadFailed(
-                    failure.outcome,
-                    f"{self._option}role_arn: the role {role} cannot be assumed: {failure.message}",
-                    code=failure.code,
-                    hint="Let the role trust the identity that runs this, and allow that identity sts:AssumeRole on it.",
-                    grant=failure.grant,
-                ) from exc
+            except (aws_errors.ClientError, aws_errors.BotoCoreError, botocore.parsers.ResponseParserError) as exc:
+                self._not_assumed = self._role_failure(role, self._failure("sts", "AssumeRole", {"RoleArn": role}, exc))
+                raise self._not_assumed from exc
             self._assumed = {
                 "aws_access_key_id": got["AccessKeyId"],
                 "aws_secret_access_key": got["SecretAccessKey"],
@@ -347,11 +317,34 @@ class Account:
             }
         return self._assumed
 
+    def _role_failure(self, role: str, failure: ReadFailed) -> ReadFailed:
+        if failure.outcome not in ("forbidden", "error") or failure.code in (*UNIDENTIFIED, NOT_AWS):
+            return failure
+        return ReadFailed(
+            failure.outcome,
+            f"{self._option}role_arn: the role {role} cannot be assumed: {failure.message}",
+            code=failure.code,
+            hint="Let the role trust the identity that runs this, and allow that identity sts:AssumeRole on it.",
+            grant=failure.grant,
+        )
+
+    def _failure(self, service: str, operation: str, arguments: Json, exc: Exception) -> ReadFailed:
+        """Raises BadParameter where there are no credentials to ask with."""
+        if isinstance(exc, aws_errors.NoCredentialsError):
+            raise BadParameter(f"{self._option}credentials: none were found; give profile, or access_key and secret_key.")
+        endpoint = self._options.get("endpoint_url") or None
+        asked = Asked(service, operation, arguments, self.region, self.name, endpoint, self._timeout)
+        failure = read_failed(asked, exc)
+        with self._lock:
+            if is_connecting(exc):
+                self._unreachable[service] = failure
+        return failure
+
     def _need_credentials(self) -> None:
         try:
             found = self._session.get_credentials()
         except aws_errors.BotoCoreError as exc:
-            raise BadParameter(f"{self._option}credentials: botocore cannot use what is configured: {_sentence(exc)}") from exc
+            raise BadParameter(f"{self._option}credentials: botocore cannot use what is configured: {sentence(exc)}") from exc
         if found is None:
             raise BadParameter(
                 f"{self._option}credentials: none were found; give profile, or access_key and secret_key, or set "
@@ -359,6 +352,18 @@ class Account:
             )
 
     # ----------------------------------------------------------------------------------------------------- observing
+
+    def _give_up(
+        self, service: str, attempts: int = 1, caught_exception: Exception | None = None, **dummy: t.Any
+    ) -> None:
+        """End botocore's tries of a call that gets no answer, in the way that botocore has for it: by raising."""
+        if caught_exception is None:
+            return
+        with self._lock:
+            known = bool(self._silent)
+            if attempts >= most_attempts(caught_exception, known):
+                self._silent.add(service)
+                raise caught_exception
 
     def _note_sending(self, **dummy: t.Any) -> None:
         self._sent.at = time.time()
@@ -370,80 +375,12 @@ class Account:
         with self._lock:
             self.clock.add(response_dict["headers"].get("date"), getattr(self._sent, "at", 0.0), time.time())
             code = ((parsed_response or {}).get("Error") or {}).get("Code")
-            self.throttled += code in _THROTTLED or response_dict["status_code"] == 429
-
-    # ----------------------------------------------------------------------------------------------------- failures
-
-    def _read_failed(self, service: str, operation: str, arguments: Json, exc: Exception) -> ReadFailed:
-        where = f"{service} in {self.region} ({self.name})"
-        if isinstance(exc, aws_errors.ClientError):
-            return self._refusal(service, operation, arguments, exc, where)
-        if isinstance(exc, aws_errors.NoCredentialsError):
-            raise BadParameter(f"{self._option}credentials: none were found; give profile, or access_key and secret_key.")
-        if isinstance(exc, (aws_errors.ConnectTimeoutError, aws_errors.ReadTimeoutError)):
-            return ReadFailed(
-                "timeout", f"{where} did not answer {operation} within {self._timeout:g} s.", code=type(exc).__name__
-            )
-        if isinstance(exc, (aws_errors.HTTPClientError, aws_errors.ConnectionError)):
-            return ReadFailed(
-                "unreachable",
-                f"{where} cannot be reached: {_sentence(exc)}",
-                code=type(exc).__name__,
-                hint="Check the way from here to AWS: DNS, proxy, VPC endpoint and its policy. Copies do not take this way.",
-            )
-        if isinstance(exc, botocore.parsers.ResponseParserError):
-            return ReadFailed(
-                "error",
-                f"{where} answered {operation} with something else than AWS does.",
-                code="not_aws",
-                hint="Is endpoint_url the address of AWS, and does no proxy answer in its place?",
-            )
-        return ReadFailed("error", f"{where}: {operation} failed: {_sentence(exc)}", code=type(exc).__name__)
-
-    def _refusal(
-        self, service: str, operation: str, arguments: Json, exc: t.Any, where: str
-    ) -> ReadFailed:
-        error = exc.response.get("Error") or {}
-        code, said = str(error.get("Code") or ""), str(error.get("Message") or "")
-        status = (exc.response.get("ResponseMetadata") or {}).get("HTTPStatusCode")
-        message = f"{where} refused {operation}: {said or code}"
-        if code in _THROTTLED or status == 429:
-            return ReadFailed("throttled", f"{where} throttled {operation} {_MOST_ATTEMPTS} times.", code=code)
-        if code in _UNIDENTIFIED:
-            return ReadFailed(
-                "forbidden",
-                f"{where} does not accept the credentials: {_UNIDENTIFIED[code]}.",
-                code=code,
-                hint=f"Give the {self.name} side credentials that are valid now.",
-            )
-        if code in _FORBIDDEN:
-            return ReadFailed("forbidden", message, code=code, grant=_grant(service, operation, arguments))
-        if code in _NOT_FOUND or code.endswith(("NotFound", "NotFoundException")):
-            return ReadFailed("not_found", message, code=code)
-        if code in _ABSENT:
-            return ReadFailed("not_configured", message, code=code)
-        if code in ("404", "405") or (status in (404, 405) and not said):
-            return ReadFailed(
-                "error",
-                f"{where} does not know {operation}: is {self._options.get('endpoint_url') or 'the endpoint'} AWS?",
-                code=code,
-            )
-        return ReadFailed("error", message, code=code or status)
+            self.throttled += code in THROTTLED or response_dict["status_code"] == 429
 
 
-def _grant(service: str, operation: str, arguments: Json) -> dict[str, t.Any]:
-    """The IAM statement that would have allowed the call."""
-    prefix = {"service-quotas": "servicequotas"}.get(service, service)
-    arns = [value for value in arguments.values() if isinstance(value, str) and value.startswith("arn:")]
-    return {
-        "kind": "iam",
-        "statement": {"Effect": "Allow", "Action": f"{prefix}:{operation}", "Resource": arns[0] if len(arns) == 1 else "*"},
-    }
-
-
-def _sentence(exc: BaseException) -> str:
-    """What botocore says, on one line, with one full stop."""
-    return " ".join(str(exc).split()).rstrip(".")[:300] + "."
+def _again(failure: ReadFailed) -> ReadFailed:
+    """A failure that is known, to be raised once more: maybe by several threads at once."""
+    return ReadFailed(failure.outcome, failure.message, code=failure.code, hint=failure.hint, grant=failure.grant)
 
 
 # ------------------------------------------------------------------------------------------------------- botocore
@@ -482,7 +419,7 @@ def _parsers() -> t.Any:
     def raw(base: t.Any) -> t.Any:
         return type(f"Raw{base.__name__}", (base,), {"_do_parse": as_it_came})
 
-    class Parsers(botocore.parsers.ResponseParserFactory):  # type: ignore[misc,name-defined]
+    class Parsers(botocore.parsers.ResponseParserFactory):
         """Makes the parser of a protocol."""
 
         _RAW = {

@@ -17,11 +17,11 @@ import difflib
 import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import (
-    _CREDENTIAL_OPTIONS,
-    _UNIDENTIFIED,
+    CREDENTIAL_OPTIONS,
     destination_options,
     moment,
 )
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws_failures import UNIDENTIFIED
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     BadParameter,
     ReadFailed,
@@ -66,7 +66,7 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     except ReadFailed as failure:
         return Gathered(failed(NAME, {side: {"vault": name} for side, name in names.items()}, failure))
     theirs = {option for option, value in (params.get("destination") or {}).items() if value is not None}
-    one_identity = not theirs.intersection(_CREDENTIAL_OPTIONS)
+    one_identity = not theirs.intersection(CREDENTIAL_OPTIONS)
     if one_identity and accounts["source"].region == accounts["destination"].region:
         _refuse_one_vault(names["source"], names["destination"])
     roles = {"source": params.get("role_arn"), "destination": destination_options(params)["role_arn"]}
@@ -171,7 +171,7 @@ def _check_identity(side: _Side, given: bool) -> None:
         return
     if failure.message.startswith(f"{option}role_arn:"):
         raise BadParameter(_one_sentence(failure))
-    if failure.code in _UNIDENTIFIED and given:
+    if failure.code in UNIDENTIFIED and given:
         raise BadParameter(f"{option}credentials: {_one_sentence(failure)}")
 
 
@@ -189,7 +189,7 @@ def _ask_for_missing(sides: t.Collection[_Side], one_identity: bool) -> None:
         if side.owner is None and one_identity and owners:
             side.owner = owners[0]
         outcome = side.failure.outcome if side.failure else "ok"
-        if side.failure and outcome == "forbidden" and side.failure.code not in _UNIDENTIFIED:
+        if side.failure and outcome == "forbidden" and side.failure.code not in UNIDENTIFIED:
             reads[f"{side.name} list"] = _vaults_of(side)
         if side.owner is None and outcome in ("forbidden", "not_found"):
             reads[f"{side.name} caller"] = _call(side, "sts", "GetCallerIdentity")
