@@ -75,12 +75,14 @@ def test_a_sample_hits_its_own_row_first(entry: Message, sample: str):
 
 
 def _wrapped(sample: str) -> list[str]:
-    nested = json.dumps({"detail": json.dumps({"statusMessage": sample, "state": "FAILED"})})
+    broken = "\n\t".join(sample.split(" "))
+    nested = json.dumps({"detail": json.dumps({"statusMessage": broken, "state": "FAILED"})})
     return [
         sample.upper(),
         sample.lower(),
         f"\x1b[31m{sample}\x1b[0m",
-        "\n   ".join(sample.split(" ")),
+        json.dumps(f"\x1b[31m{sample}\x1b[0m"),
+        broken,
         json.dumps({"statusMessage": f'"{sample}"'}),
         nested,
         f"Copy job 4c1f-22 of volume orders ended. {sample} (Service: AWSBackup; Request ID: 7b-1)",
