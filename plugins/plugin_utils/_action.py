@@ -55,9 +55,12 @@ class StepAction(ActionBase):
         extra = self.extra_arguments()
         if not in_process:
             arguments = _with_whole_paths({**extra, **self._task.args})
-            result.update(
-                self._execute_module(module_args=arguments, task_vars=variables, wrap_async=bool(self._task.async_val))
+            done = self._execute_module(
+                module_args=arguments, task_vars=variables, wrap_async=bool(self._task.async_val)
             )
+            # It repeats the arguments, of which feeds are megabytes.
+            done.pop("invocation", None)
+            result.update(done)
             return result
         result.update(self._run_here({**extra, **plain(self._task.args)}))
         return result
