@@ -97,6 +97,9 @@ def run_step(step: Step, params: Params, clients: t.Any) -> dict[str, t.Any]:
         gathered = step.gather(params, clients)
     except BadParameter as exc:
         raise StepFailed(str(exc), {}) from exc
+    requests = clients.requests()
+    if requests:
+        gathered.evidence["requests"] = requests
     result = json.loads(
         json.dumps({"changed": False, "evidence": gathered.evidence, "feed": gathered.feed}, default=str)
     )

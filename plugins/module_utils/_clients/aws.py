@@ -78,13 +78,18 @@ def connection_spec() -> dict[str, t.Any]:
     return {**aws_spec(), "destination": {"type": "dict", "options": aws_spec()}}
 
 
+def own_options(params: Json) -> Json:
+    """What `destination` sets."""
+    return {name: value for name, value in (params.get("destination") or {}).items() if value is not None}
+
+
 def destination_options(params: Json) -> Json:
     """The destination's connection: the task's own, with what `destination` sets instead.
 
     Whoever names other credentials means only those: nothing of the source's identity is mixed in. A role alone is
     assumed with the source's credentials, not with the source's role.
     """
-    own = {name: value for name, value in (params.get("destination") or {}).items() if value is not None}
+    own = own_options(params)
     inherited = {name: params.get(name) for name in aws_spec()}
     if any(name in own for name in ("profile", "access_key", "secret_key", "session_token")):
         inherited.update(dict.fromkeys(CREDENTIAL_OPTIONS))
@@ -109,11 +114,12 @@ def moment(value: t.Any) -> float | None:
 class Account:
     """Read-only access to one account in one Region, by one identity."""
 
-    def __init__(self, options: Json, *, name: str) -> None:
+    def __init__(self, options: Json, *, name: str, own: t.Container[str] = ()) -> None:
         """Prepare the connection; nothing is sent yet.
 
-        options: values of aws_spec(). name: source or destination, for messages. Raises BadParameter when the options
-        cannot make a connection, ReadFailed(not_configured) when botocore is absent.
+        options: values of aws_spec(). name: source or destination, for messages. own: which options the destination has
+        not from the source. Raises BadParameter when the options cannot make a connection, ReadFailed(not_configured)
+        when botocore is absent.
         """
         if not HAS_BOTOCORE:
             raise ReadFailed(
@@ -127,6 +133,7 @@ class Account:
         self.throttled = 0
         self._option = "destination." if name == "destination" else ""
         self._options = options
+        self._own = own
         self._lock = threading.RLock()
         self._sent = threading.local()
         self._clients: dict[str, t.Any] = {}
@@ -332,8 +339,7 @@ class Account:
         """Raises BadParameter where there are no credentials to ask with."""
         if isinstance(exc, aws_errors.NoCredentialsError):
             raise BadParameter(f"{self._option}credentials: none were found; give profile, or access_key and secret_key.")
-        endpoint = self._options.get("endpoint_url") or None
-        asked = Asked(service, operation, arguments, self.region, self.name, endpoint, self._timeout)
+        asked = Asked(service, operation, arguments, self.region, self.name, self._options, self._own, self._timeout)
         failure = read_failed(asked, exc)
         with self._lock:
             if is_connecting(exc):

@@ -69,20 +69,25 @@ Json = t.Dict[str, t.Any]
 
 
 class Asked(t.NamedTuple):
-    """The call that failed. side: source or destination. endpoint: the URL that was given in place of AWS's, or None."""
+    """The call that failed. side: source or destination. options, own: as Account has them."""
 
     service: str
     operation: str
     arguments: Json
     region: str
     side: str
-    endpoint: str | None
+    options: Json
+    own: t.Container[str]
     timeout: float
 
     @property
     def where(self) -> str:
         """How a sentence names the service."""
         return f"{self.service} in {self.region} ({self.side})"
+
+    def option(self, name: str) -> str:
+        """How the task names an option of the connection."""
+        return f"destination.{name}" if name in self.own else name
 
 
 def is_connecting(exc: BaseException | None) -> bool:
@@ -110,12 +115,11 @@ def read_failed(asked: Asked, exc: Exception) -> ReadFailed:
             "timeout",
             f"{asked.where} did not answer {asked.operation} within {asked.timeout:g} s.",
             code=type(exc).__name__,
-            hint="Run it again, or give it more time with the option timeout.",
+            hint=f"Run it again, or give it more time with the option {asked.option('timeout')}.",
         )
     if isinstance(exc, (aws_errors.HTTPClientError, aws_errors.ConnectionError)):
-        return ReadFailed(
-            "unreachable", f"{asked.where} cannot be reached: {_why(exc)}", code=type(exc).__name__, hint=_way(asked, exc)
-        )
+        said = f"{asked.where} cannot be reached: {_why(exc)}"
+        return ReadFailed("unreachable", said, code=type(exc).__name__, hint=_way(asked, exc))
     if isinstance(exc, botocore.parsers.ResponseParserError):
         return _not_aws(asked, "something else than AWS does")
     return ReadFailed("error", f"{asked.where}: {asked.operation} failed: {sentence(exc)}", code=type(exc).__name__)
@@ -130,21 +134,21 @@ def _why(exc: Exception) -> str:
 def _way(asked: Asked, exc: Exception) -> str:
     """What to look at on the way to AWS."""
     if isinstance(exc, aws_errors.SSLError):
-        return "Give the authority that signed the certificate with the option aws_ca_bundle."
+        return f"Give the authority that signed the certificate with the option {asked.option('aws_ca_bundle')}."
     if isinstance(exc, aws_errors.ProxyConnectionError):
-        return "Check HTTPS_PROXY and NO_PROXY in the environment, or proxies in the option aws_config."
-    if asked.endpoint:
-        return "Check the option endpoint_url."
+        option = asked.option("aws_config")
+        return f"Check HTTPS_PROXY and NO_PROXY in the environment, or proxies in the option {option}."
+    if asked.options.get("endpoint_url"):
+        return f"Check the option {asked.option('endpoint_url')}."
     return "Check the way from here to AWS: DNS, proxy, VPC endpoint and its policy. Copies do not take this way."
 
 
 def _not_aws(asked: Asked, what: str) -> ReadFailed:
-    return ReadFailed(
-        "error",
-        f"{asked.where} answered {asked.operation} with {what}.",
-        code=NOT_AWS,
-        hint=f"Is {asked.endpoint or 'the endpoint'} the address of AWS, and does no proxy answer in its place?",
-    )
+    given = asked.options.get("endpoint_url")
+    hint = "Check the way to AWS: does a proxy answer in its place?"
+    if given:
+        hint = f"Check the option {asked.option('endpoint_url')}: is {given} AWS, and does no proxy answer in its place?"
+    return ReadFailed("error", f"{asked.where} answered {asked.operation} with {what}.", code=NOT_AWS, hint=hint)
 
 
 def _refusal(asked: Asked, exc: t.Any) -> ReadFailed:

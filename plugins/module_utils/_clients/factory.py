@@ -33,6 +33,7 @@ class Clients:
     def __init__(self, params: dict[str, t.Any]) -> None:
         self._params = params
         self._made: dict[str, t.Any] = {}
+        self._accounts: dict[str, Account] = {}
         self.progress: t.Callable[[str], None] = _say_nothing  # how far a long reading is; the caller may show it
 
     @property
@@ -67,16 +68,32 @@ class Clients:
     @property
     def aws_destination(self) -> Account:
         """Raises BadParameter, ReadFailed(not_configured)."""
-        from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import destination_options
+        from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import (
+            destination_options,
+            own_options,
+        )
 
-        return self._account("destination", destination_options(self._params))
+        return self._account("destination", destination_options(self._params), own_options(self._params))
 
-    def _account(self, name: str, options: dict[str, t.Any]) -> Account:
+    def _account(self, name: str, options: dict[str, t.Any], own: t.Container[str] = ()) -> Account:
         if name not in self._made:
             from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import Account
 
-            self._made[name] = Account(options, name=name)
+            self._made[name] = self._accounts[name] = Account(options, name=name, own=own)
         return self._made[name]
+
+    def requests(self) -> dict[str, int] | None:
+        """What was asked of AWS, on both sides together: {calls, throttled}; None where no account is a source.
+
+        throttled: answers by which AWS asked to slow down. Such a call is tried again, so that it is not in the evidence
+        otherwise.
+        """
+        if not self._accounts:
+            return None
+        return {
+            "calls": sum(account.calls for account in self._accounts.values()),
+            "throttled": sum(account.throttled for account in self._accounts.values()),
+        }
 
     def _cluster(self, name: str, options: dict[str, t.Any]) -> Cluster:
         if name not in self._made:
