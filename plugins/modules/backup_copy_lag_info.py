@@ -14,16 +14,16 @@ version_added: 0.1.0
 author:
   - the sre.backup_sync authors (@sre-collections)
 description:
-  - Reads the recovery points of the source vault and says for each resource whether its copy jobs brought them over within
-    the expected window. This is step 6 of the runbook for cross-region backup sync.
-  - The lag of a copy runs from the completion of the recovery point to that of its copy job. Dates in the destination vault
-    cannot tell it, as a copy keeps the creation date of its source.
-  - A row is about the recovery point that decides the verdict. That is the newest one, unless an older one that nothing newer
-    makes good is overdue, or the last copy came late.
+  - Reads the recovery points of the source vault and says for each resource whether its copy jobs brought them over
+    within the expected window. This is step 6 of the runbook for cross-region backup sync.
+  - The lag of a copy runs from the completion of the recovery point to that of its copy job. Dates in the destination
+    vault cannot tell it, as a copy keeps the creation date of its source.
+  - A row is about the recovery point that decides the verdict. That is the newest one, unless an older one that
+    nothing newer makes good is overdue, or the last copy came late.
   - Where O(queued) tells how long jobs waited, the queue is told apart from the transfer.
   - RV(evidence.source_problems) tells of backups that failed or stopped at the source. They cannot be copied.
-  - Needs C(backup:ListRecoveryPointsByBackupVault) in the source Region. Alone it also needs C(backup:ListCopyJobs) and
-    C(backup:ListBackupJobs) there, and C(sts:GetCallerIdentity) in the destination.
+  - Needs C(backup:ListRecoveryPointsByBackupVault) in the source Region. Alone it also needs C(backup:ListCopyJobs)
+    and C(backup:ListBackupJobs) there, and C(sts:GetCallerIdentity) in the destination.
 extends_documentation_fragment:
   - sre.backup_sync._attributes
   - sre.backup_sync._attributes.info_module
@@ -40,23 +40,23 @@ options:
       - By default three times the median lag of the resource, and at least six hours.
     type: str
   jobs_feed:
-    description: The member C(jobs) of the C(feed) of M(sre.backup_sync.backup_copy_job_info). Without it the jobs are read here.
-    type: str
-  parents_feed:
-    description: The member C(parents) of the same feed, the jobs of composite resources.
+    description:
+      - The member C(jobs) of the C(feed) of M(sre.backup_sync.backup_copy_job_info). Without it the jobs are read
+        here.
     type: str
   upstream:
     description:
-      - The member C(upstream) of the same feed, resources without a good backup since one that ended badly. Without it
-        the backup jobs are read here.
+      - The member C(upstream) of the same feed, resources without a good backup since one that ended badly. Without
+        it the backup jobs are read here.
     type: str
   queued:
     description:
-      - The member C(queued) of the C(feed) of M(sre.backup_sync.cloudwatchlogs_copy_event_info), seconds that each copy job
-        waited before it ran.
+      - The member C(queued) of the C(feed) of M(sre.backup_sync.cloudwatchlogs_copy_event_info), seconds that each
+        copy job waited before it ran.
     type: dict
   vaults_feed:
-    description: The C(feed) of M(sre.backup_sync.backup_vault_pair_info), which spares asking for the destination's account.
+    description:
+      - The C(feed) of M(sre.backup_sync.backup_vault_pair_info), which spares asking for the destination's account.
     type: dict
 seealso:
   - module: sre.backup_sync.backup_copy_job_info
@@ -146,16 +146,20 @@ evidence:
       type: bool
       returned: always
     denied:
-      description: Reads inside the step that were refused while the step went on, with the IAM statement that allows them.
+      description:
+        - Reads inside the step that were refused while the step went on, with the IAM statement that allows them.
       type: list
       elements: dict
       returned: when both sides could be connected to
     error:
-      description: Why the outcome is neither V(ok) nor V(empty), with the IAM statement that would have allowed the read.
+      description:
+        - Why the outcome is neither V(ok) nor V(empty), with the IAM statement that would have allowed the read.
       type: dict
       returned: always
 feed:
-  description: The recovery points of the source vault (C(points)), as one text for M(sre.backup_sync.backup_recovery_point_info).
+  description:
+    - The recovery points of the source vault (C(points)), as one text for
+      M(sre.backup_sync.backup_recovery_point_info).
   type: dict
   returned: always
 """

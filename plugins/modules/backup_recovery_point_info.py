@@ -14,16 +14,16 @@ version_added: 0.1.0
 author:
   - the sre.backup_sync authors (@sre-collections)
 description:
-  - Lists the recovery points of the destination vault and says which recovery point of the source vault each is the copy of,
-    which are missing and why, and how much data of each resource a disaster now would cost. This is step 8 of the runbook for
-    cross-region backup sync.
-  - Copies are told by the copy job that made them, else by resource and creation date, which a copy keeps. Whether it does is
-    measured for each type of resource over the pairs that jobs prove; where it does not, only jobs count, and
+  - Lists the recovery points of the destination vault and says which recovery point of the source vault each is the
+    copy of, which are missing and why, and how much data of each resource a disaster now would cost. This is step 8
+    of the runbook for cross-region backup sync.
+  - Copies are told by the copy job that made them, else by resource and creation date, which a copy keeps. Whether it
+    does is measured for each type of resource over the pairs that jobs prove; where it does not, only jobs count, and
     RV(evidence.summary) says so.
-  - The copies of a continuous backup are made from snapshots that are gone afterwards. Only its jobs count, and each stands
-    for the snapshot it copied.
-  - Nothing is said to be missing without a reason. A recovery point whose plan rule copies nothing is C(not_expected), one whose
-    copy reached the end of its lifecycle is C(expired_by_design).
+  - The copies of a continuous backup are made from snapshots that are gone afterwards. Only its jobs count, and each
+    stands for the snapshot it copied.
+  - Nothing is said to be missing without a reason. A recovery point whose plan rule copies nothing is
+    C(not_expected), one whose copy reached the end of its lifecycle is C(expired_by_design).
   - Needs C(backup:ListRecoveryPointsByBackupVault) in the destination Region. Alone it also needs that and
     C(backup:ListCopyJobs) in the source Region, and C(sts:GetCallerIdentity) in the destination.
 extends_documentation_fragment:
@@ -48,21 +48,25 @@ options:
     type: str
   destination_vault_account_id:
     description:
-      - The account that owns the destination vault, where it is a logically air-gapped vault that the account shares with the
-        one that the step connects to.
+      - The account that owns the destination vault, where it is a logically air-gapped vault that the account shares
+        with the one that the step connects to.
     type: str
   points_feed:
     description:
-      - The member C(points) of the C(feed) of M(sre.backup_sync.backup_copy_lag_info). Without it the source vault is read here.
+      - The member C(points) of the C(feed) of M(sre.backup_sync.backup_copy_lag_info). Without it the source vault is
+        read here.
     type: str
   jobs_feed:
-    description: The member C(jobs) of the C(feed) of M(sre.backup_sync.backup_copy_job_info). Without it the jobs are read here.
+    description:
+      - The member C(jobs) of the C(feed) of M(sre.backup_sync.backup_copy_job_info). Without it the jobs are read
+        here.
     type: str
   parents_feed:
     description: The member C(parents) of the same feed, the jobs of composite resources.
     type: str
   vaults_feed:
-    description: The C(feed) of M(sre.backup_sync.backup_vault_pair_info), which spares asking for the destination's account.
+    description:
+      - The C(feed) of M(sre.backup_sync.backup_vault_pair_info), which spares asking for the destination's account.
     type: dict
 seealso:
   - module: sre.backup_sync.backup_copy_job_info
@@ -129,7 +133,9 @@ evidence:
       type: dict
       returned: always
     resources:
-      description: One row per resource, worst first - how old its newest usable copy is, and what stands in the way of a newer one.
+      description:
+        - One row per resource, worst first - how old its newest usable copy is, and what stands in the way of a newer
+          one.
       type: list
       elements: dict
       returned: when the destination answered
@@ -147,12 +153,14 @@ evidence:
       type: bool
       returned: always
     denied:
-      description: Reads inside the step that were refused while the step went on, with the IAM statement that allows them.
+      description:
+        - Reads inside the step that were refused while the step went on, with the IAM statement that allows them.
       type: list
       elements: dict
       returned: when both sides could be connected to
     error:
-      description: Why the outcome is neither V(ok) nor V(empty), with the IAM statement that would have allowed the read.
+      description:
+        - Why the outcome is neither V(ok) nor V(empty), with the IAM statement that would have allowed the read.
       type: dict
       returned: always
 feed:

@@ -15,12 +15,12 @@ import typing as t
 from collections import defaultdict
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.copies import (
-    ARRIVED,
     OPEN,
     USABLE,
     Job,
     Links,
     RecoveryPoint,
+    has_arrived,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.copy_verdicts import (
     Scheduled,
@@ -83,7 +83,7 @@ class Backups:
         self._scheduled = Scheduled(sources, links.latest)
         self._places: dict[str, list[int]] = defaultdict(list)
         for place, (point, job) in enumerate(zip(sources, links.latest)):
-            # a composite without a job of its own is copied by its members' jobs, each of which counts for itself
+            # the job of a composite is lent by a member; the members' jobs count for themselves
             if point.continuous or (job is not None and job.source_point != point.arn):
                 continue
             if job is not None or (point.status in USABLE and not point.is_parent and self._scheduled.copies(point)):
@@ -105,7 +105,7 @@ class Backups:
                 found.append(Backup(completed, created, point.arn, arrived, latest))
         if resource_arn in self._jobs_only:
             for job in last_tries(self._links.unlisted.get(resource_arn, ())):
-                arrived = job if job.state in ARRIVED else None
+                arrived = job if has_arrived(job) else None
                 found.append(Backup(job.created, job.created, job.source_point, arrived, job))
         return sorted(found, key=lambda backup: (backup.completed, backup.arn))
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import typing as t
 from collections import Counter, defaultdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     BadParameter,
@@ -121,27 +121,26 @@ class _Asked:
         self.max_rows = rows_parameter(params)
         self.look_back_s = t.cast(float, duration_parameter(params, "look_back", least=3600))
         self.expected_s = duration_parameter(params, "expected_window")
-        self.jobs = fed_jobs(params)
+        self.jobs = _aws_jobs.read_jobs(params.get("jobs_feed"))
         self.upstream = _aws_jobs.read_upstream(params.get("upstream"), "upstream")
         self.queued = params.get("queued") or {}
         if not all(isinstance(value, (int, float)) for value in self.queued.values()):
             raise BadParameter("queued: give the member queued of the feed of the log step unchanged.")
 
 
-def fed_jobs(params: Params) -> list[_aws_jobs.CopyJobRow] | None:
-    """The copy jobs that step 2 read, composite parents among them; None when it was not run. Raises BadParameter."""
-    jobs = _aws_jobs.read_jobs(params.get("jobs_feed"))
-    return jobs if jobs is None else jobs + (_aws_jobs.read_jobs(params.get("parents_feed"), "parents_feed") or [])
+def jobs_reader(
+    params: Params, clients: t.Any, since: datetime, denied: list[Json], *, parents: bool = False
+) -> _aws.Read:
+    """Reads the copy jobs where no earlier step did; what cannot be found out about the vaults goes to `denied`.
 
-
-def jobs_reader(params: Params, clients: t.Any, since: t.Any, denied: list[Json]) -> _aws.Read:
-    """Reads the copy jobs where no earlier step did; what cannot be found out about the vaults goes to `denied`."""
+    parents: whether the jobs of composites belong to it whose members have jobs of their own.
+    """
     pair, refused = _aws_jobs.vault_pair(params, clients)
     denied.extend(refused)
 
     def read() -> list[_aws_jobs.CopyJobRow]:
         found = _aws_jobs.list_copy_jobs(clients.aws_source, pair, since, clients.progress)
-        return found.rows + found.parents
+        return found.rows + found.parents if parents else found.rows
 
     return read
 
@@ -324,7 +323,6 @@ STEP = Step(
         "look_back": {"type": "str", "default": DEFAULT_LOOK_BACK},
         "expected_window": {"type": "str"},
         "jobs_feed": {"type": "str"},
-        "parents_feed": {"type": "str"},
         "upstream": {"type": "str"},
         "queued": {"type": "dict"},
         "vaults_feed": {"type": "dict"},

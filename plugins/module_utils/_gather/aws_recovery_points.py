@@ -24,7 +24,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     failed,
     rfc3339,
 )
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _aws
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _aws, _aws_jobs
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_points import (
     Points,
     list_points,
@@ -33,17 +33,16 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_point
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import Worst, rows_parameter
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather.aws_copy_lag import (
     DEFAULT_LOOK_BACK,
-    fed_jobs,
     jobs_reader,
     side_read,
     vault_query,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.copies import (
-    ARRIVED,
     METHODS,
     SAME_DATE_S,
     Job,
     RecoveryPoint,
+    has_arrived,
     pair,
     resource_names,
 )
@@ -130,7 +129,10 @@ class _Asked:
                 f"destination_vault_account_id: {self.owner!r} is no id of an AWS account; it has twelve digits."
             )
         self.points = read_points(params.get("points_feed"))
-        self.jobs = fed_jobs(params)
+        self.jobs = _aws_jobs.read_jobs(params.get("jobs_feed"))
+        parents = _aws_jobs.read_jobs(params.get("parents_feed"), "parents_feed")
+        if self.jobs is not None:
+            self.jobs += parents or []
         feed = params.get("vaults_feed") or {}
         self.source_arn: str | None = feed.get("source_arn")
         self.destination_arn: str | None = feed.get("destination_arn")
@@ -157,7 +159,7 @@ def _reads(
         if asked.points is None:
             reads["source"] = lambda: list_points(source, asked.source_vault, since, clients.progress)
         if asked.jobs is None:
-            reads["jobs"] = jobs_reader(params, clients, since, denied)
+            reads["jobs"] = jobs_reader(params, clients, since, denied, parents=True)
     return reads, since
 
 
@@ -225,7 +227,9 @@ class _Books:
 
     def _arns(self, line: Line) -> tuple[str, str]:
         """The points of either side, "" where there is none; of a snapshot that is gone what its job called it."""
-        source = self._sources[line.source].arn if line.source is not None else line.job.source_point if line.job else ""
+        source = line.job.source_point if line.job else ""
+        if line.source is not None:
+            source = self._sources[line.source].arn
         return source, "" if line.destination is None else self._destinations[line.destination].arn
 
     def point_rows(self) -> tuple[list[Json], int]:
@@ -237,7 +241,7 @@ class _Books:
         destination = None if line.destination is None else self._destinations[line.destination]
         name, kind = self._names[line.resource_arn]
         arns, job = self._arns(line), line.job
-        arrived = job is not None and job.state in ARRIVED
+        arrived = job is not None and has_arrived(job)
         return {
             "resource": name,
             "resource_arn": line.resource_arn,

@@ -22,7 +22,6 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import m
 METHODS = ("linkage", "source_vault", "time", "composite")
 USABLE = frozenset({"AVAILABLE", "COMPLETED"})
 OPEN = frozenset({"CREATED", "RUNNING"})
-ARRIVED = frozenset({"COMPLETED", "PARTIAL"})  # a composite of which some members failed is PARTIAL, and has a point
 
 # CreationDate is exact to the millisecond; some services cut it to seconds, and some round it coarsely.
 TOLERANCES_S = (0.001, 2.0, 60.0)
@@ -158,10 +157,10 @@ class Calibration(t.NamedTuple):
 class Pairing:
     """Places in the two lists.
 
-    partner, method: of each source point the place of its copy, and how that was found. explained: destination -> the job
-    that brought it from a source point that is not listed. duplicates: further copies of a source that has one.
-    elsewhere: destination points that are no copies of this vault's. jobs_only: ARNs of the resources that only jobs can
-    be asked about.
+    partner, method: of each source point the place of its copy, and how that was found. explained: destination -> the
+    job that brought it from a source point that is not listed. duplicates: further copies of a source that has one.
+    elsewhere: destination points that are no copies of this vault's. jobs_only: ARNs of the resources that only jobs
+    can be asked about.
     """
 
     links: Links
@@ -174,6 +173,11 @@ class Pairing:
     elsewhere: set[int] = field(default_factory=set)
     calibration: dict[str, Calibration] = field(default_factory=dict)
     jobs_only: set[str] = field(default_factory=set)
+
+
+def has_arrived(job: Job) -> bool:
+    """Whether a job says that it brought something over: of a composite it may be PARTIAL, and made a point or not."""
+    return job.state == "COMPLETED" or (job.state == "PARTIAL" and bool(job.destination_point))
 
 
 def in_order(jobs: t.Iterable[Job]) -> list[Job]:
@@ -191,7 +195,7 @@ def link(sources: t.Sequence[RecoveryPoint], ordered: t.Sequence[Job]) -> Links:
             links.unlisted.setdefault(job.resource_arn, []).append(job)
             continue
         links.latest[place] = job
-        if job.state in ARRIVED:
+        if has_arrived(job):
             links.arrived[place] = links.arrived[place] or job
     _lend_to_parents(sources, links)
     return links
@@ -204,7 +208,7 @@ def _lend_to_parents(sources: t.Sequence[RecoveryPoint], links: Links) -> None:
         parent = links.places.get(point.parent) if point.parent and job is not None else None
         if parent is None or job is None or links.latest[parent] is not None:
             continue
-        rank = (2 if job.state in OPEN else int(job.state not in ARRIVED), job.created, job.copy_job)
+        rank = (2 if job.state in OPEN else int(not has_arrived(job)), job.created, job.copy_job)
         if parent not in lent or rank > lent[parent][0]:
             lent[parent] = (rank, job)
     for parent, (dummy, job) in lent.items():

@@ -15,13 +15,13 @@ from collections import defaultdict
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import median
 from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.copies import (
-    ARRIVED,
     OPEN,
     USABLE,
     Job,
     Links,
     Pairing,
     RecoveryPoint,
+    has_arrived,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.readiness import (
     exposure_of,
@@ -141,7 +141,7 @@ def lags(sources: t.Sequence[RecoveryPoint], links: Links, jobs_only: t.Containe
             found[point.resource_arn].append(lag)
     for resource_arn, jobs in links.unlisted.items():
         if resource_arn in jobs_only:
-            mine = [lag_of(None, job) for job in jobs if job.state in ARRIVED]
+            mine = [lag_of(None, job) for job in jobs if has_arrived(job)]
             found[resource_arn].extend(lag for lag in mine if lag is not None and lag >= 0)
     return {arn: mine for arn, mine in found.items() if mine}
 
@@ -234,7 +234,7 @@ class CopyLedger:
             return line._replace(verdict="ambiguous")
         if job is not None and job.state in OPEN:
             return line._replace(verdict="in_progress")
-        if arrived is not None or (job is not None and job.state in ARRIVED):
+        if arrived is not None or (job is not None and has_arrived(job)):
             job = arrived or t.cast(Job, job)
             if self._over(point.created, point.delete_at, job):
                 return line._replace(verdict="expired_by_design", job=job)
@@ -293,10 +293,10 @@ class CopyLedger:
             elif destination is not None:
                 usable = self.destinations[destination].status in USABLE
                 yield line._replace(verdict="copied" if usable else "unusable")
-            elif job.state in ARRIVED and self._over(line.time, None, job):
+            elif has_arrived(job) and self._over(line.time, None, job):
                 yield line._replace(verdict="expired_by_design", method=None)
             else:
-                yield line._replace(verdict=self._missed(line), method=None, absent=job.state in ARRIVED)
+                yield line._replace(verdict=self._missed(line), method=None, absent=has_arrived(job))
         if self._stalled(resource_arn, jobs):
             source = self._continuous.get(resource_arn)
             yield Line("unknown" if self.jobs_since is None else "never_started", resource_arn, source, overdue=True)
@@ -356,7 +356,7 @@ def last_tries(jobs: t.Iterable[Job]) -> list[Job]:
     last: dict[str, Job] = {}
     for job in jobs:
         snapshot = job.source_point or job.copy_job
-        if snapshot not in last or last[snapshot].state not in ARRIVED:
+        if snapshot not in last or not has_arrived(last[snapshot]):
             last[snapshot] = job
     return list(last.values())
 

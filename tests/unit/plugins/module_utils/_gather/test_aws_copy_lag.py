@@ -159,8 +159,20 @@ def test_a_composite_is_judged_by_its_members():
         point("source", "stack", 30, "stack", IsParent=True),
         point("source", "db", 30, "db", ParentRecoveryPointArn=parent, CompositeMemberIdentifier="Db"),
     ]
-    row = only(evidence(points, [job("J", "db", hours=29, resource="db", state="FAILED")]))
+    jobs = [
+        job("P", "stack", "stack", "stack", hours=29, state="PARTIAL", IsParent=True),
+        job("J", "db", None, "db", hours=29, state="FAILED", ParentJobId="P"),
+    ]
+    row = only(evidence(points, jobs))
     assert (row["resource"], row["verdict"]) == ("db", "overdue")
+    # the copy job step hands on the jobs of members only
+    assert only(gathered(clients(points), jobs_feed=packed_jobs(jobs[1])).evidence)["resource"] == "db"
+
+
+def test_a_composite_whose_members_have_no_jobs_is_judged_by_its_own():
+    points = [point("source", "stack", 30, "stack", IsParent=True)]
+    row = only(evidence(points, [job("P", "stack", None, "stack", hours=29, state="FAILED", IsParent=True)]))
+    assert (row["resource"], row["verdict"], row["why"]) == ("stack", "overdue", "failing")
 
 
 # ---------------------------------------------------------------------------------------------- source's health

@@ -174,6 +174,23 @@ def test_continuous_sources_go_by_their_jobs():
     assert only(found["resources"])["exposure_s"] == 5 * HOUR
 
 
+def test_a_composite_goes_by_the_jobs_of_its_members_or_by_its_own():
+    source = [
+        point("source", "stack", 30, "stack", IsParent=True),
+        point("source", "db", 30, "db", ParentRecoveryPointArn=snapshot("source", "stack")),
+    ]
+    parent = job("P", "stack", None, "stack", hours=29, state="PARTIAL", IsParent=True)
+    member = job("J", "db", None, "db", hours=29, state="FAILED", ParentJobId="P")
+
+    def jobs(**feeds):
+        found = gathered(clients(source), points_feed=points_feed(*source), **feeds).evidence
+        return {row["resource"]: (row["verdict"], row["copy_job"]) for row in found["points"]}
+
+    assert jobs(jobs_feed=packed_jobs(member)) == {"db": ("failed", "J"), "stack": ("failed", "J")}
+    fed = jobs(jobs_feed=packed_jobs(member), parents_feed=packed_jobs(parent))
+    assert fed == {"db": ("failed", "J"), "stack": ("failed", "P")}
+
+
 # ------------------------------------------------------------------------------------------------------ reading
 
 

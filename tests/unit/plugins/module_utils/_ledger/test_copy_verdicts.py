@@ -139,6 +139,12 @@ def test_a_copy_that_should_be_there_and_is_not(days):
     assert (line.verdict, line.absent) == ("failed", True)
 
 
+@pytest.mark.parametrize(("destination", "absent"), [("d", True), (None, False)])
+def test_a_partial_composite_promises_a_point_only_where_it_names_one(destination, absent):
+    (line,) = ledger([point("s", 49, is_parent=True)], (), [job("s", destination, "PARTIAL", hours=48)])
+    assert (line.verdict, line.absent) == ("failed", absent)
+
+
 def test_without_a_lifecycle_of_its_own_a_copy_expires_with_its_source():
     source = point("s", 49, delete_at=NOON - HOUR)
     assert verdicts([source], (), [job("s", "d", hours=48, days=-1)]) == {"s": "expired_by_design"}
