@@ -259,18 +259,9 @@ class Account:
         region = self._options.get("region") or os.environ.get("AWS_REGION") or session.get_config_variable("region")
         if not region:
             raise BadParameter(f"{self._option}region: it is not given; name the {self.name} Region, like eu-west-1.")
-        known = [
-            name
-            for partition in session.get_available_partitions()
-            for name in session.get_available_regions("backup", partition_name=partition)
-        ]
-        if region not in known:
-            near = difflib.get_close_matches(region, known, n=1)
-            meant = f"did you mean {near[0]}? " if near else ""
-            raise BadParameter(
-                f"{self._option}region: {region!r} is no Region that AWS Backup has; {meant}"
-                "(A Region newer than the installed boto3 needs a newer boto3.)"
-            )
+        problem = region_problem(region)
+        if problem:
+            raise BadParameter(f"{self._option}region: {problem}")
         return str(region)
 
     def _client(self, service: str) -> t.Any:
@@ -398,13 +389,42 @@ def _loader(data_path: str | None) -> t.Any:
     return botocore.loaders.create_loader(data_path)
 
 
+def region_problem(region: str) -> str | None:
+    """Why AWS Backup cannot be asked there, in a sentence; None where it can, and where botocore is absent."""
+    if not HAS_BOTOCORE:
+        return None
+    if region in _regions():
+        return None
+    near = difflib.get_close_matches(region, _regions(), n=1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    return (
+        f"{region!r} is no Region that AWS Backup has; {meant}(A Region newer than the installed boto3 needs a newer boto3.)"
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _regions() -> frozenset[str]:
+    """All Regions that AWS Backup has, in all partitions."""
+    session = _bare_session()
+    return frozenset(
+        name
+        for partition in session.get_available_partitions()
+        for name in session.get_available_regions("backup", partition_name=partition)
+    )
+
+
+def _bare_session() -> t.Any:
+    """A session without credentials, which shares what is read of botocore's data."""
+    session = botocore.session.Session()
+    session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
+    return session
+
+
 def warm(*services: str) -> None:
     """Read the service models, so that workers forked from this process find them read. Does nothing without botocore."""
     if HAS_BOTOCORE:
-        session = botocore.session.Session()
-        loader = _loader(session.get_config_variable("data_path"))
-        session.register_component("data_loader", loader)
-        session.get_available_regions("backup")
+        _regions()
+        loader = _bare_session().get_component("data_loader")
         for service in services:
             loader.load_service_model(service, "service-2")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import region_problem
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._settings.checked import (
     RoleRules,
@@ -47,6 +48,9 @@ def _check_region(variables: Variables, name: str) -> None:
         raise BadParameter(f"{name}: it is empty; name the Region, for example -e {name}=eu-west-1.")
     if not _REGION.fullmatch(given):
         raise BadParameter(f"{name}: {given[:80]!r} is no name of a Region; write it like eu-west-1.")
+    problem = region_problem(given)
+    if problem:
+        raise BadParameter(f"{name}: {problem}")
 
 
 def _check_two_sides(variables: Variables, name: str) -> None:
