@@ -121,9 +121,8 @@ def _copy_event(detail: Json, body: Json, at: float, pair: Pair) -> CopyEvent | 
 
 def _line(text: str, at: float) -> CopyEvent | None:
     """A line of somebody's own program or of a rule that reshapes its events."""
-    state, job = _STATE.search(text), _JOB.search(text)
-    about_copies = "copy" in text.lower() and (state or job)
-    if not about_copies and not _PHRASE.search(text):
+    state, job = (_STATE.search(text), _JOB.search(text)) if "copy" in text.lower() else (None, None)
+    if not (state or job or _PHRASE.search(text)):
         return None
     line = text.strip().strip('"')
     blank = CopyEvent(None, None, line, at, None, None, None, None, None)
@@ -166,6 +165,9 @@ class Harvest:
         self._events: dict[t.Any, list[t.Any]] = {}  # key: [newest event, count]
         self._errors: dict[t.Any, list[t.Any]] = {}  # key: [newest error, count, group]
         self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return sum(self.by_state.values()) + self.api_errors_total
 
     def add(self, messages: list[Message], pair: Pair, group: str, words: bool) -> int:
         """Take the messages of a page; returns how many told of copies what no other search of the group did.

@@ -232,10 +232,13 @@ class Discovery:
         reads = {
             f"{side} {part}": self._named(side, part) for side in self._sides.accounts for part in _NAME_PARTS
         }
+        told: set[str] = set()
         for key, (names, failure) in side_by_side(reads).items():
             side = key.split(" ")[0]
             if failure is not None:
-                self._note(side, "DescribeLogGroups", failure)
+                if side not in told:
+                    self._note(side, "DescribeLogGroups", failure)
+                told.add(side)
                 continue
             for name in [name for name in names if not _NOT_COPIES.search(name)][:_MOST_NAMED]:
                 self.groups.setdefault((side, name), Group(name, side, "other", "name"))

@@ -41,6 +41,16 @@ class Span(t.NamedTuple):
     end: float
 
 
+class Errand(t.NamedTuple):
+    """What all searches of a run have in common."""
+
+    pair: Pair
+    span: Span
+    bounds: Bounds
+    harvest: Harvest
+    turn: t.Callable[[], None]  # called for each page that came
+
+
 # --------------------------------------------------------------------------------------------------------- patterns
 
 
@@ -66,21 +76,29 @@ def _any_case(words: str) -> str:
     return "".join(f"[{sign.upper()}{sign}]" if sign.isalpha() else r"\s" for sign in words)
 
 
-def patterns(group: Group, pair: Pair) -> dict[str, list[str]]:
-    """{search: [its pattern, and what to ask when the service does not take that]}."""
+class Search(t.NamedTuple):
+    """One search of a group."""
+
+    pattern: str
+    otherwise: str | None = None  # what to ask when the service does not take the pattern
+    when_cut: str | None = None  # what to ask besides when a bound ended it: the more important part of it
+    words: bool = False  # it counts the runbook's words
+
+
+def searches(group: Group, pair: Pair) -> list[Search]:
+    """What to ask a group, the more important first."""
     phrases = [f'?"{form}"' for words in _WORDS for form in (words, words.capitalize(), words.title(), words.upper())]
-    searches = {"words": [f"%{'|'.join(map(_any_case, _WORDS))}%", " ".join(phrases)]}
-    failed, running = _copy_pattern(pair, *BAD), _copy_pattern(pair, "RUNNING")
+    words = Search(f"%{'|'.join(map(_any_case, _WORDS))}%", " ".join(phrases), words=True)
     if group.kind == "cloudtrail":
-        searches["failures"] = [f"{{ {_API_ERRORS} }}"]
-    elif group.reshaped:
-        searches["lines"] = [_RESHAPED]
-    elif group.kind == "events":
-        searches.update(failures=[f"{{ {failed} }}"], running=[f"{{ {running} }}"])
-    else:
-        both = f"{{ ({failed}) || ({_API_ERRORS}) }}"
-        searches.update(failures=[both], running=[f"{{ {running} }}"], lines=[_RESHAPED])
-    return searches
+        return [Search(f"{{ {_API_ERRORS} }}"), words]
+    if group.reshaped:
+        return [Search(_RESHAPED), words]
+    # Jobs that began to run tell how long they waited; they may be very many, and must not displace what failed.
+    failed, also_running = _copy_pattern(pair, *BAD), _copy_pattern(pair, *BAD, "RUNNING")
+    if group.kind == "events":
+        return [Search(f"{{ {also_running} }}", when_cut=f"{{ {failed} }}"), words]
+    everything, important = (f"{{ ({events}) || ({_API_ERRORS}) }}" for events in (also_running, failed))
+    return [Search(everything, when_cut=important), Search(_RESHAPED), words]
 
 
 # ---------------------------------------------------------------------------------------------------------- filters
@@ -89,74 +107,50 @@ def patterns(group: Group, pair: Pair) -> dict[str, list[str]]:
 class Searched(t.NamedTuple):
     """What became of one search."""
 
-    pages: int
     matched: int
     cut: bool
     reached: float | None  # of a search that was cut: how far back it came, epoch seconds
 
 
-def search(
-    account: t.Any,
-    group: Group,
-    name: str,
-    asked: list[str],
-    *,
-    pair: Pair,
-    span: Span,
-    bounds: Bounds,
-    harvest: Harvest,
-    say: t.Callable[[str], None],
-) -> Searched:
-    """Run one search; the next of its patterns when the service refuses one. Raises ReadFailed."""
-
-    def run(pattern: str) -> Searched:
-        return _filter(account, group, pattern, name, pair, span, bounds, harvest, say)
-
-    for pattern in asked[:-1]:
-        try:
-            return run(pattern)
-        except ReadFailed as failure:
-            if failure.code != _BAD_PATTERN or _is_about_class(failure):
-                raise
-    return run(asked[-1])
+def run_search(account: t.Any, group: Group, asked: Search, errand: Errand) -> Searched:
+    """Run one search. Raises ReadFailed."""
+    try:
+        searched = _filter(account, group, asked.pattern, asked.words, errand)
+    except ReadFailed as failure:
+        if asked.otherwise is None or failure.code != _BAD_PATTERN or _is_about_class(failure):
+            raise
+        searched = _filter(account, group, asked.otherwise, asked.words, errand)
+    if searched.cut and asked.when_cut:
+        more = _filter(account, group, asked.when_cut, asked.words, errand)
+        # what the first one missed besides are jobs that began to run, of which nothing is concluded
+        return Searched(searched.matched + more.matched, True, more.reached if more.cut else errand.span.start)
+    return searched
 
 
-def _filter(
-    account: t.Any,
-    group: Group,
-    pattern: str,
-    name: str,
-    pair: Pair,
-    span: Span,
-    bounds: Bounds,
-    harvest: Harvest,
-    say: t.Callable[[str], None],
-) -> Searched:
+def _filter(account: t.Any, group: Group, pattern: str, words: bool, errand: Errand) -> Searched:
+    span, bounds = errand.span, errand.bounds
     arguments: Json = {
         "logGroupName": group.name,
         "filterPattern": pattern,
         "startTime": int(span.start * 1000),
         "endTime": int(span.end * 1000),
     }
-    if account.takes("logs", "FilterLogEvents", "startFromHead"):
+    newest_first = account.takes("logs", "FilterLogEvents", "startFromHead")
+    if newest_first:
         arguments["startFromHead"] = False
-    pages = matched = 0
+    matched = 0
     reached: float | None = None
     if time.monotonic() > bounds.deadline:
-        return Searched(0, 0, True, None)
-    said = time.monotonic()
-    for page in account.pages("logs", "FilterLogEvents", token="nextToken", sent_as="nextToken", **arguments):
-        pages += 1
+        return Searched(0, True, None)
+    replies = account.pages("logs", "FilterLogEvents", token="nextToken", sent_as="nextToken", **arguments)
+    for pages, page in enumerate(replies, 1):
+        errand.turn()
         messages = [_message(row) for row in page.get("events") or []]
-        matched += harvest.add(messages, pair, group.name, words=name == "words")
+        matched += errand.harvest.add(messages, errand.pair, group.name, words)
         reached = min((message.at for message in messages), default=reached)  # newest first, so also of all pages
-        now = time.monotonic()
-        if pages % 10 == 0 or now - said >= 2:
-            say(f"log group {group.name}: {pages:,} pages searched for {name}")
-            said = now
-        if page.get("nextToken") and (pages >= bounds.max_pages or now > bounds.deadline):
-            return Searched(pages, matched, True, reached if "startFromHead" in arguments else None)
-    return Searched(pages, matched, False, None)
+        if page.get("nextToken") and (pages >= bounds.max_pages or time.monotonic() > bounds.deadline):
+            return Searched(matched, True, reached if newest_first else None)
+    return Searched(matched, False, None)
 
 
 def _message(row: Json) -> Message:
@@ -175,37 +169,44 @@ def not_filterable(failure: ReadFailed) -> bool:
 # --------------------------------------------------------------------------------------------------------- Insights
 
 
-def query(
-    account: t.Any, groups: list[Group], *, pair: Pair, span: Span, bounds: Bounds, harvest: Harvest
-) -> Searched:
+def query(account: t.Any, groups: list[Group], errand: Errand) -> Searched:
     """Ask Insights about groups of one side that cannot be filtered; it costs by what it reads. Raises ReadFailed."""
+    pair, span = errand.pair, errand.span
     states = " or ".join(f'detail.state = "{state}"' for state in (*BAD, "RUNNING"))
-    vault = f'detail.destinationBackupVaultArn = "{pair.destination_arn}"' if pair.destination_arn else ""
-    conditions = [f'source = "aws.backup" and `detail-type` = "{COPY_EVENT}"', f"({states})", vault]
-    text = "fields @timestamp, @message | filter " + " and ".join(filter(None, conditions)) + " | sort @timestamp desc"
+    conditions = [f'source = "aws.backup" and `detail-type` = "{COPY_EVENT}"', f"({states})"]
+    if pair.destination_arn:
+        conditions.append(f'detail.destinationBackupVaultArn = "{pair.destination_arn}"')
     started = account.call(
         "logs",
         "StartQuery",
         logGroupNames=[group.name for group in groups],
         startTime=int(span.start),
         endTime=int(span.end),
-        queryString=text,
+        queryString=f"fields @timestamp, @message | filter {' and '.join(conditions)} | sort @timestamp desc",
         limit=_MOST_QUERY_ROWS,
     )
-    while True:
-        reply = account.call("logs", "GetQueryResults", queryId=started["queryId"])
-        status = reply.get("status")
-        if status not in ("Scheduled", "Running"):
-            break
-        if time.monotonic() > bounds.deadline:
-            account.call("logs", "StopQuery", queryId=started["queryId"])
-            return Searched(1, 0, True, None)
-        time.sleep(_POLL_S)
-    if status != "Complete":
-        raise ReadFailed("error", f"The Insights query ended as {status}.", code=status)
+    reply = _result(account, started["queryId"], errand.bounds)
+    if reply is None:
+        return Searched(0, True, None)
     rows = [{cell.get("field"): cell.get("value") for cell in row} for row in reply.get("results") or []]
     messages = [
         Message(str(row.get("@message") or ""), span.end, str(row.get("@ptr") or at)) for at, row in enumerate(rows)
     ]
-    matched = harvest.add(messages, pair, groups[0].name, words=False)
-    return Searched(1, matched, len(rows) >= _MOST_QUERY_ROWS, None)
+    errand.turn()
+    matched = errand.harvest.add(messages, pair, groups[0].name, words=False)
+    return Searched(matched, len(rows) >= _MOST_QUERY_ROWS, None)
+
+
+def _result(account: t.Any, query_id: str, bounds: Bounds) -> Json | None:
+    """The answer of a query; None when it takes too long, and then it is stopped. Raises ReadFailed."""
+    while True:
+        reply: Json = account.call("logs", "GetQueryResults", queryId=query_id)
+        status = reply.get("status")
+        if status == "Complete":
+            return reply
+        if status not in ("Scheduled", "Running"):
+            raise ReadFailed("error", f"The query of Insights ended as {status}.", code=status)
+        if time.monotonic() > bounds.deadline:
+            account.call("logs", "StopQuery", queryId=query_id)
+            return None
+        time.sleep(_POLL_S)

@@ -30,8 +30,6 @@ _ALWAYS_ENABLED = frozenset(
 _NEVER_COPIED = frozenset({"Redshift", "Redshift Serverless"})
 _NOT_TO_OPT_IN_REGIONS = frozenset({"DocumentDB", "FSx"})
 _NOT_BETWEEN_ACCOUNTS_THERE = frozenset({"CloudFormation", "Neptune", "Timestream"})
-# Types that have to be opted in even where a selection names them outright.
-_ALWAYS_OPT_IN = frozenset({"Aurora", "DocumentDB", "Neptune"})
 
 Json = t.Dict[str, t.Any]
 
@@ -44,7 +42,8 @@ def find_type_problems(known: Known) -> list[Json]:
 def _opted_out(known: Known) -> t.Iterator[Json]:
     failing = known.jobs.failing if known.jobs else set()
     copied = known.jobs.copied if known.jobs else set()
-    named = {kind for plan in known.here for kind in plan.types} - _ALWAYS_OPT_IN
+    # Clusters, whose ARNs do not tell Aurora from DocumentDB and Neptune, have to be opted in even where they are named.
+    named = {kind for plan in known.here for kind in plan.types}
     for side, settings in known.opt_in.items():
         # At the source AWS Backup passes over what is opted out, but for what a selection names outright. At the
         # destination it may stop a copy; where copies arrive it evidently does not.

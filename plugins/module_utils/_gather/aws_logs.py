@@ -7,13 +7,16 @@
 
 AWS Backup writes nothing of its copies to CloudWatch Logs, and none of its messages has the runbook's words. So the
 log groups that somebody leads its events into are found first, and are asked for events of failed copies and for
-refused calls; the words are a second net. Without any group the answer is that nothing is configured, never that nothing failed.
+refused calls; the words are a second net. Without any group the answer is that nothing is configured, never that
+nothing failed.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 import typing as t
+from functools import partial
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     BadParameter,
@@ -41,21 +44,22 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_loggr
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_logsearch import (
     Bounds,
+    Errand,
     Searched,
     Span,
     not_filterable,
-    patterns,
     query,
-    search,
+    run_search,
+    searches,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import denied_entry, rows_parameter
-from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathered, Params, Step
+from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathered, Params, Step, guarded
 
 NAME = "logs"
 
 _DAY_S = 86400.0
 _MOST_GROUPS = 20
-_MOST_QUERY_GROUPS = 50  # of one query of Insights
+_SAY_S = 2.0
 
 Json = t.Dict[str, t.Any]
 
@@ -135,43 +139,44 @@ class _Run:
         say: t.Callable[[str], None],
     ) -> None:
         self.asked = asked
-        self.pair = pair
         self.accounts = accounts
         self.groups = groups
-        self.say = say
         self.harvest = Harvest()
         self.pages = 0
         self.reached: list[float | None] = []  # of searches that were cut
         now = accounts["source"].now().timestamp()
         self.span = Span(now - asked.window_s, now)
-        self.bounds = Bounds(asked.max_pages, time.monotonic() + asked.budget_s)
+        self._say = say
+        self._said = time.monotonic()
+        self._lock = threading.Lock()
+        bounds = Bounds(asked.max_pages, time.monotonic() + asked.budget_s)
+        self._errand = Errand(pair, self.span, bounds, self.harvest, self._turn)
+
+    def _turn(self) -> None:
+        """A page came; whichever thread notices that it is time says how far all of them are."""
+        with self._lock:
+            self.pages += 1
+            now = time.monotonic()
+            due = now - self._said >= _SAY_S
+            if due:
+                self._said = now
+        if due:
+            self._say(f"log groups: {self.pages:,} pages searched, {len(self.harvest):,} events found")
 
     def search(self) -> None:
         """All searches in all groups, a few at once."""
         reads: dict[str, Read] = {}
         of: dict[str, Group] = {}
         for group in self.groups:
-            for name, asked in patterns(group, self.pair).items():
-                key = f"{group.side} {group.name} {name}"
+            account = self.accounts[group.side]
+            for number, asked in enumerate(searches(group, self._errand.pair)):
+                key = f"{group.side} {group.name} {number}"
                 of[key] = group
-                reads[key] = self._one(group, name, asked)
+                reads[key] = partial(run_search, account, group, asked, self._errand)
         for key, (searched, failure) in side_by_side(reads).items():
             self._take([of[key]], searched, failure)
         if self.asked.use_insights:
             self._ask_insights()
-
-    def _one(self, group: Group, name: str, asked: list[str]) -> Read:
-        return lambda: search(
-            self.accounts[group.side],
-            group,
-            name,
-            asked,
-            pair=self.pair,
-            span=self.span,
-            bounds=self.bounds,
-            harvest=self.harvest,
-            say=self.say,
-        )
 
     def _take(self, groups: list[Group], searched: Searched | None, failure: ReadFailed | None) -> None:
         for group in groups:
@@ -181,10 +186,8 @@ class _Run:
                 group.searched += 1
                 group.matched += searched.matched
                 group.cut = group.cut or searched.cut
-        if searched is not None:
-            self.pages += searched.pages
-            if searched.cut:
-                self.reached.append(searched.reached)
+        if searched is not None and searched.cut:
+            self.reached.append(searched.reached)
 
     def _ask_insights(self) -> None:
         """The groups whose class cannot be filtered."""
@@ -192,17 +195,10 @@ class _Run:
             groups = [group for group in self.groups if group.side == side and any(map(not_filterable, group.failures))]
             if not groups:
                 continue
-            chosen = groups[:_MOST_QUERY_GROUPS]
-            try:
-                searched = query(
-                    account, chosen, pair=self.pair, span=self.span, bounds=self.bounds, harvest=self.harvest
-                )
-            except ReadFailed as failure:
-                self._take(chosen, None, failure)
-                continue
-            for group in chosen:
+            searched, failure = guarded(partial(query, account, groups, self._errand))
+            for group in groups if failure is None else ():
                 group.failures = []
-            self._take(chosen, searched, None)
+            self._take(groups, searched, failure)
 
     # ------------------------------------------------------------------------------------------------------- answer
 
