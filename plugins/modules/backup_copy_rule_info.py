@@ -14,8 +14,8 @@ version_added: 0.1.0
 author:
   - the sre.backup_sync authors (@sre-collections)
 description:
-  - Reads the backup plans whose rules write to the source vault, where their copy actions lead, what they are assigned to
-    and with which roles, and says what of it keeps copies from the destination vault.
+  - Reads the backup plans whose rules write to the source vault, where their copy actions lead, what they are assigned
+    to and with which roles, and says what of it keeps copies from the destination vault.
     This is step 7 of the runbook for cross-region backup sync.
   - A vault has no replication configuration in AWS. What the runbook means by it is derived and stands in
     RV(evidence.replication).
@@ -44,7 +44,7 @@ options:
     type: str
   vaults_feed:
     description:
-      - The RV(ignore:feed) of M(sre.backup_sync.backup_vault_pair_info), so that the destination vault is not read again.
+      - The RV(ignore:feed) of M(sre.backup_sync.backup_vault_pair_info), so that the vault is not read again.
     type: dict
   copy_jobs:
     description:

@@ -18,14 +18,14 @@ description:
     This is step 4 of the runbook for cross-region backup sync.
   - AWS Backup itself writes nothing of copies to CloudWatch Logs. Without any log group the outcome is
     V(ignore:not_configured), which does not mean that nothing failed.
-  - Groups are found by the targets of EventBridge's rules, over event buses if need be, and by the trails of both sides.
-    Only when there are none, groups with C(backup) in their name are tried.
+  - Groups are found by the targets of EventBridge's rules, over event buses if need be, and by the trails of both
+    sides. Only when there are none, groups with C(backup) in their name are tried.
   - Failed copies are searched by a filter on the fields of the event, refused calls by one on the fields of the record,
     and the runbook's words C(copy failed), C(sync failed) and C(replication error) besides. AWS has other words.
   - The filter runs in the service, so only what matches is read, newest first.
   - Events of jobs that began to run tell how long they waited; RV(feed) has that for the lag step.
-  - Needs C(events:ListRules), C(events:ListTargetsByRule), C(cloudtrail:DescribeTrails), C(logs:FilterLogEvents) and, to
-    search by name, C(logs:DescribeLogGroups); with O(use_insights) also C(logs:StartQuery), C(logs:GetQueryResults) and
+  - Needs C(events:ListRules), C(events:ListTargetsByRule), C(cloudtrail:DescribeTrails), C(logs:FilterLogEvents) and,
+    to search by name, C(logs:DescribeLogGroups); with O(use_insights) also C(logs:StartQuery), C(logs:GetQueryResults) and
     C(logs:StopQuery). Without O(vaults_feed) it needs C(sts:GetCallerIdentity) on the destination side.
 extends_documentation_fragment:
   - sre.backup_sync._aws

@@ -42,7 +42,7 @@ def find_type_problems(known: Known) -> list[Json]:
 def _opted_out(known: Known) -> t.Iterator[Json]:
     failing = known.jobs.failing if known.jobs else set()
     copied = known.jobs.copied if known.jobs else set()
-    # Clusters, whose ARNs do not tell Aurora from DocumentDB and Neptune, have to be opted in even where they are named.
+    # Clusters, whose ARNs do not tell Aurora from DocumentDB and Neptune, must be opted in even where they are named.
     named = {kind for plan in known.here for kind in plan.types}
     for side, settings in known.opt_in.items():
         # At the source AWS Backup passes over what is opted out, but for what a selection names outright. At the

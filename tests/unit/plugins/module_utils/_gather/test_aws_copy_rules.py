@@ -24,13 +24,18 @@ from ansible_collections.sre.backup_sync.tests.unit.plugins.module_utils._gather
 
 ELSEWHERE = vault_arn("us-east-1")
 OWN_POLICY = "arn:aws:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup"
-TRUST = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "backup.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
 NO_ROLE = ReadFailed("not_found", "The role cannot be found.", code="NoSuchEntity")
+
+
+def trust(service="backup.amazonaws.com"):
+    """A trust policy."""
+    return {"Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}]}
 
 
 def rule(name="nightly-rule", copies=THERE, *, days=35, cold=None, keeps=35, **more):
     """A rule of a plan that writes to the source vault."""
-    lifecycle = {key: value for key, value in (("DeleteAfterDays", days), ("MoveToColdStorageAfterDays", cold)) if value}
+    told = (("DeleteAfterDays", days), ("MoveToColdStorageAfterDays", cold))
+    lifecycle = {member: value for member, value in told if value}
     row = {
         "RuleName": name,
         "RuleId": f"{name}-id",
@@ -43,7 +48,7 @@ def rule(name="nightly-rule", copies=THERE, *, days=35, cold=None, keeps=35, **m
 
 
 def plan(*rules, name="nightly", version="v1", selections=(), versions=()):
-    """(name, current version, rules, selections [(name, role, resources)], older versions [(id, rules, age in days)])"""
+    """A plan. selections: [(name, role, resources)], versions: the older ones [(id, rules, age in days)]"""
     return {"name": name, "version": version, "rules": rules, "selections": selections, "versions": versions}
 
 
@@ -116,7 +121,8 @@ class World:
 
     def _selection(self, asked):
         rows = self.plans[asked["BackupPlanId"]]["selections"]
-        return {"BackupSelection": {"Resources": next(found for name, dummy, found in rows if name == asked["SelectionId"])}}
+        resources = {name: found for name, dummy, found in rows}[asked["SelectionId"]]
+        return {"BackupSelection": {"Resources": resources}}
 
     def _versions(self, asked):
         row = self.plans[asked["BackupPlanId"]]
@@ -133,7 +139,7 @@ class World:
             return {"AttachedPolicies": [{"PolicyArn": policy} for policy in role.get("attached", [OWN_POLICY])]}
         if what == "inline":
             return {"PolicyNames": list(role.get("inline", {}))}
-        row = {"Arn": arn, "AssumeRolePolicyDocument": role.get("trust", TRUST)}
+        row = {"Arn": arn, "AssumeRolePolicyDocument": role.get("trust", trust())}
         if role.get("boundary"):
             row["PermissionsBoundary"] = {"PermissionsBoundaryArn": role["boundary"]}
         return {"Role": row}
@@ -317,7 +323,8 @@ def test_a_plan_that_changed_elsewhere_leaves_the_rule_as_it_was():
 
 
 def test_the_newest_failing_job_decides_not_an_older_one():
-    world = World(plan(rule(), version="v2", versions=[("v1", [rule(days=7)], 90)]), jobs=[failing("v2"), failing("v1", 2)])
+    changed = plan(rule(), version="v2", versions=[("v1", [rule(days=7)], 90)])
+    world = World(changed, jobs=[failing("v2"), failing("v1", 2)])
     told = world.told()
     assert told["problems"] == []
     assert told["rules"][0]["failing_version"] is None
@@ -417,9 +424,8 @@ def test_types_that_are_not_copied_to_a_region_that_must_be_enabled_first():
 
 def test_multi_az_clusters_of_rds_are_not_copied():
     cluster = f"arn:aws:rds:eu-west-1:{SOURCE}:cluster:ledger"
-    (problem,) = World(plan(rule()), jobs=[copy(1, "ledger", ResourceType="RDS", ResourceArn=cluster, state="FAILED")]).told()[
-        "problems"
-    ]
+    job = copy(1, "ledger", ResourceType="RDS", ResourceArn=cluster, state="FAILED")
+    (problem,) = World(plan(rule()), jobs=[job]).told()["problems"]
     assert (problem["kind"], problem["resources"]) == ("unsupported_type", ["ledger"])
 
 
@@ -450,8 +456,7 @@ def test_a_role_that_does_not_exist():
 
 
 def test_a_role_that_trusts_somebody_else():
-    trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
-    row, kinds, dummy = role_told({"trust": trust})
+    row, kinds, dummy = role_told({"trust": trust("ec2.amazonaws.com")})
     assert (row["trusts_backup"], kinds) == (False, ["role_not_trusting"])
 
 

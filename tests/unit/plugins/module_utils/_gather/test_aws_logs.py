@@ -191,9 +191,8 @@ def test_an_event_that_comes_twice_is_counted_once_in_whatever_group():
 
 
 def test_equal_messages_are_one_row_with_the_newest_job():
-    many = [
-        event(number, message=f"Job {number} failed", completionDate=f"2026-11-20T1{number}:00:00Z") for number in range(1, 9)
-    ]
+    ends = {number: f"2026-11-20T1{number}:00:00Z" for number in range(1, 9)}
+    many = [event(number, message=f"Job {number} failed", completionDate=end) for number, end in ends.items()]
     (row,) = Lab(many).told()["events"]
     assert (row["copy_job"], row["count"], row["at"]) == (job_id(8), 8, "2026-11-20T18:00:00Z")
 
@@ -219,7 +218,7 @@ def test_a_detail_alone_and_a_sentence_are_understood_too():
 
 
 def test_the_words_of_the_runbook_are_counted_whatever_they_stand_in():
-    lines = ["Copy failed for orders", "ERROR: SYNC FAILED", "replication error 5", "Copy job failed", "the copy is fine"]
+    lines = ["Copy failed for orders", "ERROR: SYNC FAILED", "replication error 5", "Copy job failed", "a copy is fine"]
     lab = Lab(lines=[line(text, event_id=text) for text in lines])
     told = lab.told()
     assert told["summary"]["phrases"] == {"copy failed": 2, "sync failed": 1, "replication error": 1}
@@ -265,7 +264,8 @@ def test_refused_calls_of_the_destination_region():
     # CloudTrail knows no events of copy jobs, so that none was found says nothing
     assert (told["summary"]["copy_events"], told["summary"]["failed_events"]) == (None, None)
     (row,) = told["api_errors"]
-    assert (row["event_name"], row["service"], row["error_code"], row["count"]) == ("CreateGrant", "kms", "AccessDenied", 2)
+    assert (row["event_name"], row["service"], row["error_code"]) == ("CreateGrant", "kms", "AccessDenied")
+    assert row["count"] == 2
     assert (row["region"], row["group"], row["at"]) == ("eu-central-1", "/trail", "2026-11-20T20:30:00Z")
     assert row["principal"] == "arn:aws:sts::111122223333:assumed-role/copy/x"
     assert told["groups"][0]["kind"] == "cloudtrail"
@@ -273,7 +273,8 @@ def test_refused_calls_of_the_destination_region():
 
 def test_one_group_of_a_trail_of_all_regions_is_searched_once():
     shown = trail(group_arn("/trail"))
-    lab = Lab(cloudtrail__DescribeTrails=shown, there={"cloudtrail:DescribeTrails": shown}, events__ListRules={"Rules": []})
+    there = {"cloudtrail:DescribeTrails": shown}
+    lab = Lab(cloudtrail__DescribeTrails=shown, there=there, events__ListRules={"Rules": []})
     told = lab.told()
     assert [(row["group"], row["side"]) for row in told["groups"]] == [("/trail", "source")]
 
