@@ -134,7 +134,7 @@ def _api_error(body: Json, at: float) -> ApiError:
     issuer = ((who.get("sessionContext") or {}).get("sessionIssuer") or {}).get("arn")
     return ApiError(
         event_name=str(body.get("eventName") or ""),
-        service=str(body.get("eventSource") or "").split(".")[0],
+        service=str(body.get("eventSource") or "").partition(".")[0],
         error_code=str(body.get("errorCode")),
         message=_text(body.get("errorMessage")),
         region=str(body.get("awsRegion") or ""),
