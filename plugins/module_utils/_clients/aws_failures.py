@@ -171,10 +171,8 @@ def _refusal(asked: Asked, exc: t.Any) -> ReadFailed:
         return ReadFailed("not_found", message, code=code)
     if code in _ABSENT:
         return ReadFailed("not_configured", message, code=code)
-    if said.lstrip().startswith("<"):
-        return _not_aws(asked, f"an HTML page and status {status}")
-    if code in ("404", "405") or (status in (404, 405) and not said):
-        return _not_aws(asked, f"status {status}")
+    if code.isdigit() or said.lstrip().startswith("<") or (status in (404, 405) and not said):
+        return _not_aws(asked, f"status {status} and no error that AWS has")  # the page of a proxy, say
     return ReadFailed("error", message, code=code or status)
 
 
