@@ -16,7 +16,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.sre.backup_sync.plugins.module_utils._clients.kubernetes import connection_spec
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.api import connection_spec
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.prometheus import (
     PROMETHEUS_CONSTRAINTS,
     QueryRefused,
