@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Note: this file is private to the collection; its interface can change at any time.
 
-"""The diagnosis of a bundle: pure, no I/O but the shipped catalogue, so that a saved bundle gives the same bytes again."""
+"""The diagnosis of a bundle: pure, no I/O but the shipped catalogue. A saved bundle gives the same bytes again."""
 
 from __future__ import annotations
 

@@ -127,8 +127,8 @@ def readiness(
 ) -> dict[str, t.Any]:
     """Whether the destination can be relied on now: from matched, ready recovery points only, never from job states.
 
-    in_doubt: resources whose source backup is not to be trusted. uncompared: resources that are copied, but of which the
-    source shows no backup. obstacle: (verdict, reason) that no list of points can outweigh.
+    in_doubt: resources whose source backup is not to be trusted. uncompared: resources that are copied, but of which
+    the source shows no backup. obstacle: (verdict, reason) that no list of points can outweigh.
     """
     points = step(evidence, "recovery_points")
     rpo_s = figure(settings, "rpo_s")

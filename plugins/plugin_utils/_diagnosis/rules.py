@@ -191,7 +191,8 @@ def _compile(expression: t.Any, label: str) -> t.Any:
     try:
         return jmespath.compile(str(expression))
     except JMESPathError as exc:
-        raise RuleError(f"{label}: {expression!r} is no JMESPath expression: {' '.join(str(exc).split())[:200]}") from exc
+        problem = " ".join(str(exc).split())[:200]
+        raise RuleError(f"{label}: {expression!r} is no JMESPath expression: {problem}") from exc
 
 
 def _search(compiled: t.Any, context: dict[str, t.Any]) -> t.Any:

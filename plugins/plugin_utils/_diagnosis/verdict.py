@@ -143,7 +143,8 @@ def _confidence(candidate: Candidate, blind: list[str]) -> str:
         level = min(2, candidate.confirms)
     if blind:
         level = min(level, 1)
-        if candidate.weight > 0 and "logs" in blind and candidate.recorders == ["controller"] and not candidate.confirms:
+        alone = candidate.recorders == ["controller"] and not candidate.confirms
+        if candidate.weight > 0 and "logs" in blind and alone:
             level = 0
     return LEVELS[level]
 

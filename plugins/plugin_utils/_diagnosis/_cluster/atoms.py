@@ -11,7 +11,10 @@ import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import Atom, say, weight
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import Row, rows, step, text
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import Classifier, default_classifier
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import (
+    Classifier,
+    default_classifier,
+)
 
 # Job states in which a copy has not come to a good end.
 BROKEN_STATES = frozenset({"failed", "failing", "blocked", "starting", "overdue"})

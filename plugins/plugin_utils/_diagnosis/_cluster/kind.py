@@ -11,7 +11,11 @@ import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster import facts as facts_of
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster.atoms import collect
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster.gaps import GAPS, SETTLE, contradictions
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster.gaps import (
+    GAPS,
+    SETTLE,
+    contradictions,
+)
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import default_classifier
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import rows, step, text, usable
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.kinds import Causes, Kind

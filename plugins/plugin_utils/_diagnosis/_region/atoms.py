@@ -12,7 +12,13 @@ import typing as t
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._aws_messages import category_hint, classify
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import Verdict
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import Atom, weight
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import Row, figure, rows, step, text
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
+    Row,
+    figure,
+    rows,
+    step,
+    text,
+)
 
 BAD_STATES = frozenset({"FAILED", "PARTIAL"})
 # AWS's own sorting of messages, where there is no message to read: weak, as its words are no contract.

@@ -9,7 +9,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import rows, step, text, usable, value
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
+    rows,
+    step,
+    text,
+    usable,
+    value,
+)
 
 # What the words of a cause can mean as well. "Access denied" comes before refusals of the organization, of a key, and
 # for vaults that do not exist.
@@ -34,7 +40,13 @@ STANDS_FOR: t.Mapping[str, t.FrozenSet[str]] = {
         }
     ),
     "vault_access_policy": frozenset(
-        {"vault_not_found", "iam_source_role", "org_membership", "cross_account_disabled", "default_vault_cross_account"}
+        {
+            "vault_not_found",
+            "iam_source_role",
+            "org_membership",
+            "cross_account_disabled",
+            "default_vault_cross_account",
+        }
     ),
     "iam_source_role": frozenset({"iam_role_trust", "iam_role_missing"}),
     "iam_role_missing": frozenset({"iam_source_role"}),
@@ -115,8 +127,8 @@ def _of_keys(evidence: t.Any) -> dict[str, str]:
         found["kms_missing"] = "All keys that were looked at exist: compare their ARNs with the one in the message."
     if all(not refused_by(row) and text(row, "policy", "outcome") == "ok" for row in keys):
         found["kms_key_policy"] = (
-            "The policies of the keys as they stand let the copy in: read in CloudTrail of the destination which call on "
-            "which key was refused, and whether a grant was revoked."
+            "The policies of the keys as they stand let the copy in: read in CloudTrail of the destination which call "
+            "on which key was refused, and whether a grant was revoked."
         )
     return found
 

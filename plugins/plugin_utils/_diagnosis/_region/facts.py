@@ -11,7 +11,11 @@ import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import Cause
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.atoms import BAD_STATES, is_failing
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.doubts import STANDS_FOR, doubts, refused_by
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.doubts import (
+    STANDS_FOR,
+    doubts,
+    refused_by,
+)
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.pattern import pattern
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.spread import scope, success_rate
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import Atom
@@ -272,7 +276,8 @@ def dr_readiness(evidence: t.Any, settings: dict[str, t.Any]) -> dict[str, t.Any
     if value(step(evidence, "vaults"), "destination", "exists") is False:
         answer.update(verdict="not_ready", reason="there is no destination vault")
     elif lost := lost_key(evidence):
-        answer.update(verdict="not_ready", reason=f"without the key {lost} nothing in the destination vault can be restored")
+        reason = f"without the key {lost} nothing in the destination vault can be restored"
+        answer.update(verdict="not_ready", reason=reason)
     return answer
 
 

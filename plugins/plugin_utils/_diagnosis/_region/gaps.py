@@ -40,15 +40,15 @@ _CLOSE = {
     "not_run": "Run the step: its tag was skipped or the playbook stopped before it.",
     "timeout": "Check the way from here to AWS, or raise the time-out.",
     "throttled": "Run it again later; AWS asked to slow down.",
-    "unreachable": "Check the way from here to AWS: DNS, proxy, VPC endpoint and its policy. Copies do not take this way.",
+    "unreachable": "Check the way from here to AWS: DNS, proxy, VPC endpoint and its policy. Copies do not take it.",
     "not_found": "Check the vault's name, the Region and the account.",
     "error": "Read AWS's message, then run it again.",
 }
 _NOT_CONFIGURED = {
     "logs": "Send Copy Job State Change events to a log group by an EventBridge rule, or name the group in "
     "region_sync_log_groups.",
-    "health": "AWS Health answers with a Business, Enterprise or Unified Operations support plan only; without one, look "
-    "at https://health.aws.amazonaws.com/health/status.",
+    "health": "AWS Health answers with a Business, Enterprise or Unified Operations support plan only; without one, "
+    "look at https://health.aws.amazonaws.com/health/status.",
 }
 
 # A hint names the options of its module; whoever reads the report has given them as variables of the role.
@@ -118,13 +118,14 @@ def contradictions(evidence: t.Any, facts: dict[str, t.Any]) -> list[dict[str, t
     """Two signals that cannot both be true, and which one to believe."""
     found = []
     rate, counts = facts["success_rate"], value(step(evidence, "metrics"), "summary", "counts")
+    completed, failed = (int(figure(counts, name) or 0) for name in ("completed", "failed"))
     if facts["arrived_not"]:
         found.append(
             contradiction(
                 f"The newest copy jobs of {', '.join(facts['arrived_not'][:5])} are COMPLETED.",
                 "Their recovery points are not in the destination vault.",
                 "recovery_points",
-                "A job that is COMPLETED may have left out what it could not copy; only a recovery point can be restored.",
+                "A COMPLETED job may have left out what it could not copy; only a recovery point can be restored.",
             )
         )
     if not facts["affected"] and rate["verdict"] == "low" and facts["readiness"]["verdict"] == "ready":
@@ -139,7 +140,7 @@ def contradictions(evidence: t.Any, facts: dict[str, t.Any]) -> list[dict[str, t
     if value(counts, "agrees") is False:
         found.append(
             contradiction(
-                f"CloudWatch counted {_count(counts, 'completed')} completed and {_count(counts, 'failed')} failed jobs.",
+                f"CloudWatch counted {completed} completed and {failed} failed jobs.",
                 f"The job list has {rate['runs'] or 0} that ended, {rate['failed'] or 0} of them badly.",
                 "copy_jobs",
                 "CloudWatch's counts are sparse, and mix destination vaults of one name; the job list is complete.",
@@ -157,10 +158,6 @@ def contradictions(evidence: t.Any, facts: dict[str, t.Any]) -> list[dict[str, t
             )
         )
     return found
-
-
-def _count(counts: t.Any, name: str) -> int:
-    return int(figure(counts, name) or 0)
 
 
 GAPS = Gaps(

@@ -13,7 +13,11 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._aws_me
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.atoms import collect
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.doubts import STANDS_FOR
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.facts import derive
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.gaps import GAPS, SETTLE, contradictions
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.gaps import (
+    GAPS,
+    SETTLE,
+    contradictions,
+)
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
     Row,
     figure,
@@ -149,7 +153,7 @@ KIND = Kind(
     contradictions=contradictions,
     gaps=GAPS,
     settle=SETTLE,
-    settle_without_cause="Read in CloudTrail of both Regions what AWS Backup called for the copy, and open a support case "
-    "with the id of the copy job.",
+    settle_without_cause="Read in CloudTrail of both Regions what AWS Backup called for the copy, and open a support "
+    "case with the id of the copy job.",
     stands_for=STANDS_FOR,
 )

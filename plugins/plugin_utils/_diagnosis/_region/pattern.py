@@ -12,7 +12,14 @@ import typing as t
 from datetime import datetime, timedelta, timezone
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.atoms import BAD_STATES
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import Row, figure, rows, step, text, usable
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
+    Row,
+    figure,
+    rows,
+    step,
+    text,
+    usable,
+)
 
 SIGNIFICANT = 0.05  # after Bonferroni's correction for the number of slots
 _NEGLIGIBLE = 1e-12

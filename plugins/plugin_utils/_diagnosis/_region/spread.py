@@ -12,7 +12,14 @@ from collections import Counter
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.atoms import BAD_STATES, is_failing
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import Atom
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import figure, rows, step, text, usable, value
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
+    figure,
+    rows,
+    step,
+    text,
+    usable,
+    value,
+)
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.facts import wilson
 
 LEAST_RUNS = 20  # below this, one failure alone is under 95 %
@@ -23,8 +30,8 @@ _MANY = 10  # failures over two types or more that are no chance, even where the
 def success_rate(evidence: t.Any) -> dict[str, t.Any]:
     """Rate of leaf jobs that ended in the window; verdict low | high | unknown.
 
-    Low for sure: the upper bound of Wilson's interval lies under the threshold. Derived from the jobs; CloudWatch has no
-    such metric. Without the metrics step the counts of the job list serve.
+    Low for sure: the upper bound of Wilson's interval lies under the threshold. Derived from the jobs; CloudWatch has
+    no such metric. Without the metrics step the counts of the job list serve.
     """
     told = value(step(evidence, "metrics"), "summary", "success_rate") if usable(evidence, "metrics") else None
     good, bad = figure(told, "succeeded"), figure(told, "failed")

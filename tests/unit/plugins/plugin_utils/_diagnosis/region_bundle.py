@@ -102,7 +102,7 @@ def healthy() -> Json:
     )
     copy_rules = answered(
         summary={"plans": 1, "rules": 1, "copying": 1, "problems": 0, "on_demand_only": False},
-        rules=[{"plan": "production", "plan_id": "PLAN", "rule": "daily", "copies_here": True, "schedule": "cron(0 20)"}],
+        rules=[{"plan": "production", "plan_id": "PLAN", "rule": "daily", "copies_here": True}],
         roles=[{"role": "AWSBackupDefaultServiceRole", "arn": ROLE, "exists": True, "trusts_backup": True}],
         problems=[],
     )
@@ -166,9 +166,10 @@ def fail(bundle: Json, message: str | None, *names: str, category: str | None = 
         late(bundle, "failing", name)
         behind(bundle, "failed", name)
     types = sorted({RESOURCES[name] for name in failing})
-    group = {"message": message, "category": category, "state": "FAILED", "kind": "failed", "count": times * len(failing)}
-    group.update(in_window=len(failing), resources=len(failing), resource_names=sorted(failing), types=types)
-    jobs["groups"].append({**group, "roles": [ROLE], "copy_job": f"JOB-{failing[0]}", "last_at": "2026-11-20T20:20:00Z"})
+    group = {"message": message, "category": category, "state": "FAILED", "kind": "failed"}
+    group.update(count=times * len(failing), in_window=len(failing), resources=len(failing), resource_names=sorted(failing), types=types)
+    group.update(roles=[ROLE], copy_job=f"JOB-{failing[0]}", last_at="2026-11-20T20:20:00Z")
+    jobs["groups"].append(group)
     jobs["summary"]["resources_failing"] = len(failing)
     jobs["summary"]["window"] = {"completed": 4 - len(failing), "failed": len(failing), "partial": 0}
     jobs["slots"] = [{"slot": 20, "runs": 40, "failed": times * len(failing)}]
@@ -206,7 +207,7 @@ def problem(bundle: Json, kind: str, **members: t.Any) -> Json:
 
 def open_job(bundle: Json, name: str, *, stuck: bool, sibling: bool | None) -> Json:
     row = {**about(name), "copy_job": f"OPEN-{name}", "state": "CREATED", "message": None, "composite": False}
-    row.update(stuck=stuck, sibling_running=sibling, age_s=9000.0 if stuck else 3000.0, created_at="2026-11-20T18:30:00Z")
+    row.update(stuck=stuck, sibling_running=sibling, age_s=9000.0 if stuck else 3000.0)
     bundle["evidence"]["copy_jobs"]["jobs"].append(row)
     bundle["evidence"]["copy_jobs"]["summary"]["stuck"] += stuck
     return bundle

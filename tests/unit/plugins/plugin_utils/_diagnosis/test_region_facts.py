@@ -10,6 +10,7 @@ from math import comb
 
 import pytest
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import engine
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.facts import of_problem
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.pattern import fisher, pattern
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.spread import success_rate
 from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._diagnosis.region_bundle import (
@@ -17,6 +18,7 @@ from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._diagno
     about,
     fail,
     healthy,
+    problem,
     row_of,
 )
 
@@ -41,7 +43,8 @@ def test_fisher_of_a_hundred_thousand_jobs():
 
 def jobs(slots, *, made_good=6, days=("2026-11-18", "2026-11-19"), hour="02", observed="2026-11-20T21:00:00Z"):
     rows = [
-        {**about("orders"), "copy_job": f"J{day}", "state": "FAILED", "created_at": f"{day}T{hour}:10:00Z"} for day in days
+        {**about("orders"), "copy_job": f"J{day}", "state": "FAILED", "created_at": f"{day}T{hour}:10:00Z"}
+        for day in days
     ]
     resources = [{**about("orders"), "failed": made_good + 1, "consecutive_failures": 1}]
     listed = [{"slot": slot, "runs": runs, "failed": failed} for slot, runs, failed in slots]
@@ -61,6 +64,8 @@ def jobs(slots, *, made_good=6, days=("2026-11-18", "2026-11-19"), hour="02", ob
         ([(2, 12, 2), (8, 12, 3), (14, 12, 2), (20, 12, 3)], "random"),
         ([(2, 1000, 30), (8, 1000, 20)], "random"),  # more by chance, and not by much
         ([(2, 3, 3), (8, 0, 0)], "unknown"),
+        # one hour of 24 that stands out by chance (p = 0.01 before the correction)
+        ([(2, 10, 3), *((hour, 10, 1) for hour in range(3, 13)), *((hour, 10, 0) for hour in range(13, 24))], "random"),
     ],
 )
 def test_pattern(slots, expected):
@@ -145,7 +150,8 @@ def test_half_of_the_resources_leave_it_open():
 
 
 @pytest.mark.parametrize(
-    "good, bad, verdict", [(400, 0, "high"), (376, 24, "unknown"), (300, 100, "low"), (0, 0, "unknown"), (17, 1, "unknown")]
+    "good, bad, verdict",
+    [(400, 0, "high"), (376, 24, "unknown"), (300, 100, "low"), (0, 0, "unknown"), (17, 1, "unknown")],
 )
 def test_success_rate_verdict(good, bad, verdict):
     told = {"succeeded": good, "failed": bad, "threshold": 0.95}
@@ -192,3 +198,24 @@ def test_failed_jobs_do_not_spoil_points_that_are_there():
     for name in RESOURCES:
         row_of(bundle, "recovery_points", "resources", name).update(verdict="current", ready=True, exposure_s=3300.0)
     assert ready(bundle) == "ready"
+
+
+# --------------------------------------------------------------------------- what a problem of the rules accounts for
+
+
+@pytest.mark.parametrize(
+    "kind, members, failing, expected",
+    [
+        ("opted_out", {"types": ["EFS"]}, [], ["media"]),
+        ("opted_out", {"types": ["EFS"], "resources": ["orders"]}, [], ["orders"]),  # names say more than types
+        ("opted_out", {"types": ["EFS"]}, ["media"], []),  # what was started and failed is not passed over
+        ("role_not_allowed", {"role": "AWSBackupDefaultServiceRole"}, ["media"], ["media", "orders", "users"]),
+        ("role_not_allowed", {"role": "another"}, [], []),
+        ("no_copy_action", {}, ["orders"], ["media", "users"]),
+        ("retention_below_minimum", {}, ["orders"], ["media", "orders", "users"]),
+    ],
+)
+def test_what_a_problem_accounts_for(kind, members, failing, expected):
+    bundle = problem(healthy(), kind, **members)
+    found = of_problem(bundle["evidence"], ["media", "orders", "users"], failing)
+    assert found.get(kind, []) == expected

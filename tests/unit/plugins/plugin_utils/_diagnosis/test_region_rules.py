@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every rule of the region runbook: what makes it fire, that it is clear where all is well, and unknown without its steps."""
+"""Every rule of the region runbook: what makes it fire; clear where all is well, unknown without its steps."""
 
 from __future__ import annotations
 
@@ -162,6 +162,8 @@ FIRING = {
     "region.1.vault_not_found": gone,
     "region.1.replication_rule": gone,
     "region.1.network": lambda b: fail(b, INTERNAL, "orders"),
+    "region.1.configuration": lambda b: fail(b, "Cross-account copy feature is not enabled for your organization"),
+    "region.1.source_point": lambda b: fail(b, "Cannot find recovery point.", "orders"),
     "region.1.collector_network": unreachable,
     "region.1.no_reason": lambda b: fail(b, None, "orders", category="MISCELLANEOUS"),
     "region.2.success_rate": lambda b: low_rate(b, 40, 100),
@@ -249,7 +251,9 @@ FIRING = {
     "region.x.waiting": lambda b: open_job(b, "orders", stuck=False, sibling=True),
     "region.x.retrying": lambda b: open_job(b, "orders", stuck=False, sibling=False),
     "region.x.source_point_gone": lambda b: point(fail(b, "Cannot find recovery point.", "orders"), "expired"),
-    "region.x.source_point_cold": lambda b: point(fail(b, "Recovery points in cold storage cannot be copied", "orders"), "cold"),
+    "region.x.source_point_cold": lambda b: point(
+        fail(b, "Recovery points in cold storage cannot be copied", "orders"), "cold"
+    ),
     "region.x.upstream": lambda b: source_problem(b, "failed"),
     "region.x.source_missing": lambda b: source_problem(exposed(b), "missing", "orders"),
     "region.x.completed_with_message": completed_with_message,

@@ -52,7 +52,10 @@ def test_all_well():
 @pytest.mark.parametrize(
     "message, cause",
     [
-        ("Access Denied: Both source and destination account must be a member of the same organization", "org_membership"),
+        (
+            "Access Denied: Both source and destination account must be a member of the same organization",
+            "org_membership",
+        ),
         ("Cross-account copy feature is not enabled for your organization", "cross_account_disabled"),
         ("Could not find cryopod", "vault_not_found"),
         ("The KMS key is either disabled or pending deletion", "kms_disabled"),
@@ -141,7 +144,8 @@ def test_a_disabled_key_is_no_cause_of_a_throttled_copy_but_nothing_can_be_resto
     bundle["evidence"]["keys"]["keys"][0].update(enabled=False, state="Disabled")
     diagnosis = engine.diagnose(bundle)
     assert diagnosis["root_cause"]["cause"] == "throttling"
-    assert diagnosis["dr_readiness"]["verdict"] == "not_ready" and DESTINATION_KEY in diagnosis["dr_readiness"]["reason"]
+    readiness = diagnosis["dr_readiness"]
+    assert readiness["verdict"] == "not_ready" and DESTINATION_KEY in readiness["reason"]
 
 
 def test_nothing_copied_for_want_of_a_copy_action():
@@ -193,7 +197,8 @@ def test_waiting_jobs():
     assert cause_of(open_job(late(healthy(), "queue", "orders"), "orders", stuck=False, sibling=True))[0] == (
         "quota_concurrency_resource"
     )
-    assert cause_of(open_job(late(healthy(), "queue", "orders"), "orders", stuck=True, sibling=False))[0] == "stuck_created"
+    stuck = open_job(late(healthy(), "queue", "orders"), "orders", stuck=True, sibling=False)
+    assert cause_of(stuck)[0] == "stuck_created"
     within = engine.diagnose(open_job(healthy(), "orders", stuck=False, sibling=False))
     assert within["status"] == "healthy" and within["root_cause"] is None
 
@@ -311,8 +316,8 @@ def test_a_resource_behind_the_bound_of_rows_is_not_forgotten():
 
 def test_an_older_message_of_the_resource_does_not_decide():
     bundle = fail(healthy(), "Rate exceeded", "orders")
-    old = {**row_of(bundle, "copy_jobs", "resources", "orders"), "copy_job": "OLD", "message": INTERNAL, "latest": False}
-    bundle["evidence"]["copy_jobs"]["jobs"].append({**old, "created_at": "2026-11-10T20:15:00Z"})
+    old = {**row_of(bundle, "copy_jobs", "resources", "orders"), "copy_job": "OLD", "message": INTERNAL}
+    bundle["evidence"]["copy_jobs"]["jobs"].append({**old, "latest": False, "created_at": "2026-11-10T20:15:00Z"})
     assert cause_of(bundle) == ("throttling", "likely")
 
 
@@ -326,8 +331,8 @@ anything = st.recursive(
     lambda children: st.lists(children, max_size=3)
     | st.dictionaries(
         st.sampled_from(
-            ["resource", "state", "message", "resources", "jobs", "groups", "summary", "slots", "slot", "runs", "failed",
-             "policy", "principals", "keys", "used_by", "problems", "kind", "types", "roles", "actions", "verdict"]
+            ["resource", "state", "message", "resources", "jobs", "groups", "summary", "slots", "slot", "runs",
+             "failed", "policy", "principals", "keys", "used_by", "problems", "kind", "types", "roles", "actions", "verdict"]
         ),  # fmt: skip
         children,
         max_size=5,
@@ -339,7 +344,9 @@ anything = st.recursive(
 @settings(max_examples=150, deadline=None)
 @given(
     st.dictionaries(
-        st.sampled_from(["vaults", "copy_jobs", "copy_job_detail", "logs", "metrics", "copy_lag", "copy_rules", "keys"]),
+        st.sampled_from(
+            ["vaults", "copy_jobs", "copy_job_detail", "logs", "metrics", "copy_lag", "copy_rules", "keys"]
+        ),
         st.fixed_dictionaries({"outcome": st.sampled_from(["ok", "forbidden"])}, optional={
             name: anything for name in ("summary", "resources", "jobs", "groups", "slots", "problems", "roles", "keys",
                                         "events", "api_errors", "upstream", "source_points", "destination")
