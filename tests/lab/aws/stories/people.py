@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import copy as copying
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from lab.aws.stories.kinds import KINDS
@@ -24,65 +26,8 @@ _ROLE = ("assumable", "not_assumable", "absent")
 _POLICY_TYPES = ("SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY")
 _BACKUP_SERVICE = {"Service": "backup.amazonaws.com"}
 
-# Least privilege: actions whose resource AWS checks, and those that only "*" allows.
-_ANY = [
-    *(
-        f"backup:{name}"
-        for name in (
-            "ListCopyJobs DescribeCopyJob ListCopyJobSummaries ListBackupJobs DescribeBackupJob ListBackupJobSummaries "
-            "ListBackupVaults ListRecoveryPointsByResource ListBackupPlans DescribeRegionSettings "
-            "DescribeGlobalSettings GetSupportedResourceTypes ListProtectedResources DescribeProtectedResource"
-        ).split()
-    ),
-    "cloudwatch:GetMetricData",
-    "cloudwatch:ListMetrics",
-    "logs:DescribeLogGroups",
-    "logs:GetQueryResults",
-    "logs:StopQuery",
-    "events:ListEventBuses",
-    "events:ListRules",
-    "events:DescribeRule",
-    "events:ListTargetsByRule",
-    "cloudtrail:DescribeTrails",
-    "cloudtrail:LookupEvents",
-    "kms:ListAliases",
-    "sts:DecodeAuthorizationMessage",
-    "health:DescribeEvents",
-    "health:DescribeEventDetails",
-    "health:DescribeAffectedEntities",
-    "servicequotas:GetServiceQuota",
-    "servicequotas:ListServiceQuotas",
-    "organizations:DescribeOrganization",
-    "ec2:DescribeRegions",
-    "ec2:DescribeVpcPeeringConnections",
-    "ec2:DescribeTransitGateways",
-]
-_SCOPED = {
-    "arn:aws:backup:*:{account}:backup-vault:*": [
-        "backup:DescribeBackupVault",
-        "backup:GetBackupVaultAccessPolicy",
-        "backup:GetBackupVaultNotifications",
-        "backup:ListRecoveryPointsByBackupVault",
-    ],
-    "arn:aws:backup:*:{account}:backup-plan:*": [
-        "backup:GetBackupPlan",
-        "backup:GetBackupSelection",
-        "backup:ListBackupSelections",
-        "backup:ListBackupPlanVersions",
-    ],
-    # Recovery points of types that AWS Backup does not fully manage have ARNs of other services.
-    "*": ["backup:DescribeRecoveryPoint"],
-    "arn:aws:logs:*:{account}:log-group:*": ["logs:FilterLogEvents", "logs:StartQuery"],
-    "arn:aws:kms:*:*:key/*": ["kms:DescribeKey", "kms:GetKeyPolicy", "kms:ListGrants"],
-    "arn:aws:iam::{account}:*": [
-        "iam:GetRole",
-        "iam:ListAttachedRolePolicies",
-        "iam:ListRolePolicies",
-        "iam:GetRolePolicy",
-        "iam:SimulatePrincipalPolicy",
-    ],
-    "arn:aws:iam::*:policy/*": ["iam:GetPolicy", "iam:GetPolicyVersion"],
-}
+# What the collection ships for whoever runs it: the lab's reader has exactly that.
+_POLICIES = Path(__file__).resolve().parents[4] / "roles" / "region_sync" / "files"
 _SERVICE_ROLE = (
     "backup:CopyIntoBackupVault backup:CopyFromBackupVault backup:DescribeBackupVault ec2:CopySnapshot ec2:CopyImage "
     "ec2:CreateSnapshot ec2:CreateTags ec2:DescribeSnapshots ec2:DescribeTags rds:CopyDBSnapshot "
@@ -98,28 +43,25 @@ def service_linked_role(account: str) -> str:
     return f"arn:aws:iam::{account}:role/aws-service-role/backup.amazonaws.com/AWSServiceRoleForBackup"
 
 
-def reader_policy(account: str, without: list[str]) -> dict[str, Any]:
-    """Return the reader's least-privilege policy in an account, but for some actions."""
-    statements = [{"Sid": "Lists", "Effect": "Allow", "Action": _left(_ANY, without), "Resource": "*"}]
-    for resource, actions in _SCOPED.items():
-        left = _left(actions, without)
-        if left:
-            statements.append({"Effect": "Allow", "Action": left, "Resource": resource.format(account=account)})
-    return {"Version": "2012-10-17", "Statement": statements}
+def reader_policy(side: str, without: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the shipped policy of a side, but for some actions."""
+    document: dict[str, Any] = json.loads((_POLICIES / f"policy_{side}.json").read_text(encoding="utf-8"))
+    statements = [{**row, "Action": _left(row["Action"], without)} for row in document["Statement"]]
+    return {**document, "Statement": [row for row in statements if row["Action"]]}
 
 
-def _left(actions: list[str], without: list[str]) -> list[str]:
+def _left(actions: Sequence[str], without: Sequence[str]) -> list[str]:
     return [action for action in actions if not _struck(action, without)]
 
 
-def _struck(action: str, names: list[str]) -> bool:
+def _struck(action: str, names: Sequence[str]) -> bool:
     """Tell whether an action is among the names; ``health:*`` names all of a service."""
     service = action.partition(":")[0]
     return action in names or f"{service}:*" in names
 
 
 def _denied(side: Side) -> list[str]:
-    known = [*_ANY, *(action for actions in _SCOPED.values() for action in actions)]
+    known = [action for name in SIDES for row in reader_policy(name)["Statement"] for action in row["Action"]]
     names = [str(name) for name in as_list(side.raw.get("deny"))]
     for name in names:
         if not any(_struck(action, [name]) for action in known):
@@ -138,11 +80,11 @@ def write_reader(stage: Stage) -> None:
     account = source.account
     user = f"arn:aws:iam::{account}:user/reader"
     if stage.cross_account:
-        policies = [reader_policy(account, one), _assume(f"arn:aws:iam::{destination.account}:role/{READER_ROLE}")]
+        policies = [reader_policy("source", one)]
         _write_reader_role(stage, user, other)
     else:
         both = [name for name in one if name in other]
-        policies = [reader_policy(account, both)]
+        policies = [reader_policy(name, both) for name in SIDES]
         for side, names in ((source, one), (destination, other)):
             rest = [name for name in names if name not in both]
             if rest:
@@ -172,11 +114,6 @@ def reader_role(stage: Stage) -> str | None:
     return f"arn:aws:iam::{stage.destination.account}:role/{READER_ROLE}" if stage.cross_account else None
 
 
-def _assume(role: str) -> dict[str, Any]:
-    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role}
-    return {"Version": "2012-10-17", "Statement": [statement]}
-
-
 def _deny_in(region: str, names: list[str]) -> dict[str, Any]:
     only_there = {"StringEquals": {"aws:RequestedRegion": region}}
     statement = {"Effect": "Deny", "Action": names, "Resource": "*", "Condition": only_there}
@@ -189,7 +126,7 @@ def _write_reader_role(stage: Stage, user: str, denied: list[str]) -> None:
     if state == "absent":
         return
     trusted = user if state == "assumable" else f"arn:aws:iam::{side.account}:user/somebody-else"
-    policies = {"read": reader_policy(side.account, denied)}
+    policies = {"read": reader_policy("destination", denied)}
     _write_role(stage, side.account, f"arn:aws:iam::{side.account}:role/{READER_ROLE}", {"AWS": trusted}, policies)
 
 

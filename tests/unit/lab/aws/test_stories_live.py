@@ -93,7 +93,7 @@ def test_the_reader_reads_both_accounts(start: Callable[..., Reader]) -> None:
     assert newest["CreationDate"] == found["CreationDate"]
     policy = json.loads(there.get_backup_vault_access_policy(BackupVaultName="backup-dr")["Policy"])
     assert policy["Statement"][0]["Action"] == "backup:CopyIntoBackupVault"
-    assert there.describe_global_settings()["GlobalSettings"] == {"isCrossAccountBackupEnabled": "true"}
+    assert backup.describe_global_settings()["GlobalSettings"] == {"isCrossAccountBackupEnabled": "true"}
     [plan] = backup.list_backup_plans()["BackupPlansList"]
     [selection] = backup.list_backup_selections(BackupPlanId=plan["BackupPlanId"])["BackupSelectionsList"]
     assert selection["IamRoleArn"].endswith(":role/service-role/AWSBackupDefaultServiceRole")
@@ -186,9 +186,8 @@ def test_a_missing_vault_is_answered_either_way(start: Callable[..., Reader], ab
 
 
 def test_outside_of_an_organization_there_are_no_global_settings(start: Callable[..., Reader]) -> None:
-    reader = start("organization-mismatch")
-    assert reader.client("backup").describe_global_settings()["GlobalSettings"]
-    assert _code(reader.client("backup", "destination").describe_global_settings) == "InvalidRequestException"
+    reader = start(**_TWO_ACCOUNTS, organization={"members": ["destination"]})
+    assert _code(reader.client("backup").describe_global_settings) == "InvalidRequestException"
 
 
 def test_health_needs_a_support_plan(start: Callable[..., Reader]) -> None:
