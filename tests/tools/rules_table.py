@@ -62,7 +62,7 @@ def page(table: Table) -> str:
     for rule in rules:
         places = rule["runbook"] if isinstance(rule["runbook"], list) else [rule["runbook"]]
         cells = [
-            ", ".join(place.split("/")[-1] if "/diagnosis/" in place else f"unsaid: {place.split('/')[-1]}" for place in places),
+            ", ".join(map(_place, places)),
             f"`{rule['id']}`",
             rule["title"],
             ", ".join(need.replace("|", " or ") for need in rule["needs"]),
@@ -71,6 +71,12 @@ def page(table: Table) -> str:
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return _HEAD.format(kind=table.kind, inconclusive=table.inconclusive) + "\n".join(lines) + "\n"
+
+
+def _place(reference: str) -> str:
+    """The paragraph of the runbook, or what it leaves unsaid."""
+    name = reference.split("/")[-1]
+    return name if "/diagnosis/" in reference else f"unsaid: {name}"
 
 
 def _fired(scenarios: Path) -> dict[str, list[str]]:

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import math
 import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import Cause
@@ -101,17 +100,6 @@ def named(holder: Row, name: str, verdicts: frozenset[str], column: str = "verdi
     return sorted(
         {found for row in rows(holder, name) if text(row, column) in verdicts and (found := text(row, "resource"))}
     )
-
-
-def wilson(successes: float, runs: float, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % interval of a rate that was seen `runs` times; (0, 1) of nothing."""
-    if runs <= 0:
-        return 0.0, 1.0
-    rate = min(max(successes / runs, 0.0), 1.0)  # edited evidence may count more than there were
-    middle = rate + z * z / (2 * runs)
-    spread = z * math.sqrt(rate * (1 - rate) / runs + z * z / (4 * runs * runs))
-    width = 1 + z * z / runs
-    return max(0.0, (middle - spread) / width), min(1.0, (middle + spread) / width)
 
 
 # ----------------------------------------------------------------------------------------------------- readiness

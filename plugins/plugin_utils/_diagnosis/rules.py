@@ -35,6 +35,7 @@ _KEYS = frozenset(
         "severity",
         "needs",
         "when",
+        "unknown",
         "cause",
         "link",
         "resources",
@@ -64,6 +65,7 @@ class Rule:
     needs: tuple[str, ...]
     when: t.Any
     explanation: str
+    unknown: tuple[t.Any, ...] = ()  # any of these leaves a rule that does not fire unknown: it could not see all
     cause: str | None = None
     link: str | None = None  # the hop that breaks here, where it is another than the cause's usual one
     resources: t.Any = None
@@ -150,6 +152,7 @@ def _rule(entry: t.Any, name: str, number: int, words: Words) -> Rule:
         needs=tuple(_texts(entry, "needs", label)),
         when=_compile(entry["when"], f"{label}: when"),
         explanation=str(entry["explanation"]),
+        unknown=tuple(_compile(text, f"{label}: unknown") for text in _texts(entry, "unknown", label)),
         cause=entry.get("cause"),
         link=entry.get("link"),
         resources=_compile(entry["resources"], f"{label}: resources") if entry.get("resources") else None,
@@ -218,7 +221,8 @@ def evaluate(rule: Rule, context: dict[str, t.Any], usable: t.Callable[[str], bo
     except (JMESPathError, ValueError):  # the evidence has not the shape that the condition asks for
         return Result(rule, "unknown", missing=rule.needs)
     if not fired:
-        return Result(rule, "clear")
+        blind = any(truthy(_search(compiled, context)) for compiled in rule.unknown)
+        return Result(rule, "unknown", missing=rule.needs) if blind else Result(rule, "clear")
     resources = _names(rule.resources, context) if rule.resources is not None else []
     against = {name for compiled in rule.refute for name in _names(compiled, context)}
     left = [name for name in resources if name not in against]

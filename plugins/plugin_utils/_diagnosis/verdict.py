@@ -114,7 +114,7 @@ def _settle_words(
             if not shared or not (exact.ruled or independent):
                 continue
             exact.confirms += exact.ruled and not exact.weight  # what was configuration only has its message now
-            exact.weight = max(exact.weight, entry["weight"])
+            exact.weight = min(1.0, exact.weight + entry["weight"])
             exact.recorders.extend(item for item in entry["recorders"] if item not in exact.recorders)
             exact.confirm_by = None
             if entry.get("best"):

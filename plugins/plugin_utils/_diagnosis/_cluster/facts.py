@@ -11,6 +11,7 @@ import re
 import typing as t
 from collections import Counter
 
+from ansible_collections.sre.backup_sync.plugins.module_utils._statistics import wilson
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import Cause
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster.atoms import BROKEN_STATES
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import Atom
@@ -29,7 +30,6 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.facts i
     named,
     readiness,
     telling_causes,
-    wilson,
 )
 
 _BEHIND = frozenset({"lagging", "missing", "not_ready"})

@@ -53,6 +53,8 @@ _NOT_CONFIGURED = {
 
 # A hint names the options of its module; whoever reads the report has given them as variables of the role.
 _VARIABLES = (
+    (re.compile(r"\buse_insights\b"), r"region_sync_step_options.logs.\g<0>", 0),
+    (re.compile(r"\bdestination_vault_account_id\b"), r"region_sync_step_options.recovery_points.\g<0>", 0),
     (re.compile(r"\bdestination\.(region|vault_name)\b"), r"region_sync_destination_\1", 0),
     (re.compile(r"\bdestination\.(\w+)"), r"region_sync_destination.\1", 0),
     (re.compile(r"(?<![\w.])(profile|role_arn|endpoint_url|ca_bundle|access_key)\b"), r"region_sync_source.\1", 0),
@@ -94,8 +96,7 @@ def _partial(name: str, found: t.Any) -> str | None:
     """What an answering step left unread."""
     if name == "logs" and value(found, "summary", "cut") is True:
         return "the search in the logs ended at a bound; later failures may be unseen"
-    cut = figure(found, "summary", "points_asked") if name == "copy_job_detail" else None
-    return None if cut is None or cut > 0 or not rows(found, "source_points") else "no source point was asked for"
+    return None
 
 
 def all_well(evidence: t.Any) -> bool:

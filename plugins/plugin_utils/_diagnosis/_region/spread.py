@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 from collections import Counter
 
+from ansible_collections.sre.backup_sync.plugins.module_utils._statistics import wilson
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.atoms import BAD_STATES, is_failing
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import Atom
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
@@ -20,7 +21,6 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidenc
     usable,
     value,
 )
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.facts import wilson
 
 LEAST_RUNS = 20  # below this, one failure alone is under 95 %
 DEFAULT_THRESHOLD = 0.95

@@ -40,7 +40,7 @@ def key(side: str, used_by: str, arn_: str, **changed: t.Any) -> Json:
 def healthy() -> Json:
     """Four resources, copied every night at 20:00, all there."""
     side = {"outcome": "ok", "exists": True, "state": "AVAILABLE", "type": "BACKUP_VAULT", "points": 90}
-    side.update(account="111122223333", points_quota=1000000, quota_from="default", points_share=0.0001, locked=None)
+    side.update(account="111122223333", points_quota=1000000, quota_from="default", points_share=0.0001, locked=False)
     policy = {"outcome": "empty", "statements": 0}
     no = {"verdict": "not_mentioned", "statement": None, "conditions": {}}
     source = {**side, "vault": "backup", "region": "eu-west-1", "policy": {**policy, "copy_from": no}}
@@ -106,6 +106,8 @@ def healthy() -> Json:
         roles=[{"role": "AWSBackupDefaultServiceRole", "arn": ROLE, "exists": True, "trusts_backup": True}],
         problems=[],
     )
+    opted_in = dict.fromkeys(("EBS", "EFS", "RDS"), True)
+    copy_rules["opt_in"] = {"source": opted_in, "destination": opted_in, "managed_source": {"EFS": True}}
     copy_rules["roles"][0]["actions"] = {"backup:CopyIntoBackupVault": "allowed"}
     current = {"verdict": "current", "why": "copied", "ready": True, "exposure_s": 3300.0, "exposure_error_s": 2.0}
     recovery_points = answered(
@@ -167,7 +169,8 @@ def fail(bundle: Json, message: str | None, *names: str, category: str | None = 
         behind(bundle, "failed", name)
     types = sorted({RESOURCES[name] for name in failing})
     group = {"message": message, "category": category, "state": "FAILED", "kind": "failed"}
-    group.update(count=times * len(failing), in_window=len(failing), resources=len(failing), resource_names=sorted(failing), types=types)
+    group.update(count=times * len(failing), in_window=len(failing), types=types)
+    group.update(resources=len(failing), resource_names=sorted(failing))
     group.update(roles=[ROLE], copy_job=f"JOB-{failing[0]}", last_at="2026-11-20T20:20:00Z")
     jobs["groups"].append(group)
     jobs["summary"]["resources_failing"] = len(failing)

@@ -100,12 +100,6 @@ def test_success_rate_verdict(evidence, expected):
     assert facts.success_rate(evidence)["verdict"] == expected
 
 
-def test_wilson_interval_against_known_values():
-    low, high = facts.wilson(9, 10)  # 0.596 to 0.982 in any table
-    assert low == pytest.approx(0.596, abs=0.002) and high == pytest.approx(0.982, abs=0.002)
-    assert facts.wilson(0, 0) == (0.0, 1.0)
-
-
 def test_a_retry_of_a_copy_that_succeeded_is_no_cause():
     known = {"network_dns": None}
     assert facts.cause_table([atom(resource="fine")], {"orders"}, known) == {}

@@ -301,6 +301,59 @@ def test_is_unknown_never_clear_without_its_steps(name):
         assert states(bundle)[name] == "unknown", need
 
 
+def nothing_known(bundle, step, *path, value=None):
+    """A read inside a step that answered did not come."""
+    holder = evidence(bundle, step)
+    for name in path[:-1]:
+        holder = holder[name]
+    holder[path[-1]] = value
+    return bundle
+
+
+UNSEEN = {
+    "region.1.jobs_aborted": lambda b: summary(b, "copy_jobs", upstream=None),
+    "region.1.vault_not_found": lambda b: vault(b, exists=None),
+    "region.2.counts_disagree": lambda b: summary(b, "metrics", counts={"outcome": "forbidden", "agrees": None}),
+    "region.3.no_copy_action": lambda b: members(b, "copy_rules", denied=[{"what": "backup plan gold"}]),
+    "region.3.copies_elsewhere": lambda b: members(b, "copy_rules", denied=[{"what": "backup plan gold"}]),
+    "region.3.overlapping_rule": lambda b: members(b, "copy_rules", denied=[{"what": "backup plan gold"}]),
+    "region.3.opted_out": lambda b: nothing_known(b, "copy_rules", "opt_in", "destination"),
+    "region.3.not_managed": lambda b: nothing_known(b, "copy_rules", "opt_in", "managed_source"),
+    "region.3.rule_changed": lambda b: members(b, "copy_rules", denied=[{"what": "versions of plan gold"}]),
+    "region.3.vault_lock": lambda b: vault(b, locked=None),
+    "region.3.vault_policy": lambda b: vault(across(b), policy={"outcome": "forbidden", "copy_into": None}),
+    "region.3.vault_policy_conditions": lambda b: vault(b, policy={"outcome": "forbidden", "copy_into": None}),
+    "region.3.source_vault_policy": lambda b: vault(b, "source", policy={"outcome": "forbidden", "copy_from": None}),
+    "region.3.cross_account": lambda b: across(b, enabled=None),
+    "region.3.organization": lambda b: across(b, same_organization=None),
+    "region.3.role_missing": lambda b: nothing_known(b, "copy_rules", "roles", 0, "exists"),
+    "region.3.role_trust": lambda b: nothing_known(b, "copy_rules", "roles", 0, "trusts_backup"),
+    "region.3.role_policy": lambda b: members(b, "copy_rules", denied=[{"what": "inline policies of role copy"}]),
+    "region.6.logs": lambda b: members(b, "logs", denied=[{"what": "log group a"}]),
+    "region.6.api_errors": lambda b: members(b, "logs", denied=[{"what": "log group a"}]),
+    "region.6.phrases": lambda b: summary(b, "logs", cut=True),
+    "region.6.capacity": lambda b: vault(b, points_share=None),
+    "region.6.key_disabled": lambda b: keys(b, exists=None, enabled=None),
+    "region.6.key_missing": lambda b: keys(b, exists=None, enabled=None),
+    "region.6.key_policy": lambda b: keys(b, policy={"outcome": "not_applicable", "principals": {}}),
+    "region.6.key_managed_destination": lambda b: keys(b, exists=None),
+    "region.6.key_managed_source": lambda b: keys(b, exists=None),
+    "region.x.stuck": lambda b: open_job(b, "orders", stuck=False, sibling=None),
+    "region.x.waiting": lambda b: open_job(b, "orders", stuck=False, sibling=None),
+    "region.x.source_point_gone": lambda b: nothing_known(b, "copy_job_detail", "source_points", 0, "available"),
+    "region.x.source_point_cold": lambda b: nothing_known(b, "copy_job_detail", "source_points", 0, "available"),
+}
+
+
+def test_every_rule_that_can_be_blind_has_a_story():
+    assert set(UNSEEN) == {name for name, rule in RULES.items() if rule.unknown}
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+def test_is_unknown_never_clear_where_a_read_did_not_come(name):
+    assert states(UNSEEN[name](healthy()))[name] == "unknown"
+
+
 def test_rules_name_known_steps_causes_and_hops():
     for rule in RULES.values():
         assert rule.cause is None or rule.cause in region_causes(), rule.id

@@ -115,7 +115,8 @@ def test_cloudtrail_says_what_access_denied_means():
         }
     ]
     found = engine.diagnose(bundle)["root_cause"]
-    assert found["cause"] == "kms_key_policy" and set(found["recorders"]) == {"aws", "cloudtrail"}
+    assert (found["cause"], found["confidence"]) == ("kms_key_policy", "confirmed")
+    assert set(found["recorders"]) == {"aws", "cloudtrail"}
     assert found["resources"] == ["orders", "users"]
 
 
@@ -254,6 +255,7 @@ def test_what_is_not_configured_is_no_sign_of_success(step, words):
         ("Check vault_name, region and the account.", "Check region_sync_vault_name, region and the account."),
         ("give destination.role_arn.", "give region_sync_destination.role_arn."),
         ("give another role_arn.", "give another region_sync_source.role_arn."),
+        ("set use_insights.", "set region_sync_step_options.logs.use_insights."),
     ],
 )
 def test_a_hint_is_told_in_the_words_of_the_role(hint, told):
@@ -332,7 +334,8 @@ anything = st.recursive(
     | st.dictionaries(
         st.sampled_from(
             ["resource", "state", "message", "resources", "jobs", "groups", "summary", "slots", "slot", "runs",
-             "failed", "policy", "principals", "keys", "used_by", "problems", "kind", "types", "roles", "actions", "verdict"]
+             "failed", "policy", "principals", "keys", "used_by", "problems", "kind", "types",
+             "roles", "actions", "verdict"]
         ),  # fmt: skip
         children,
         max_size=5,
