@@ -126,10 +126,16 @@ def names(target: t.Any, root: t.Any, facts: dict[str, t.Any], evidence: t.Any) 
         rule=text(job, "rule") or text(rule, "rule"),
         role=role,
         role_name=role.rsplit("/", 1)[-1] if role else None,
-        source_key=text(point, "key_arn"),
+        source_key=text(point, "key_arn") or _source_key(evidence),
         destination_key=text(step(evidence, "vaults"), "destination", "key", "arn"),
     )
     return known
+
+
+def _source_key(evidence: t.Any) -> str | None:
+    """A key of source points, where that of the resource's own was not asked for."""
+    found = (text(row, "arn") for row in rows(step(evidence, "keys"), "keys") if text(row, "side") == "source")
+    return next(found, None)
 
 
 def _row(evidence: t.Any, places: tuple[tuple[str, str], ...], resource: str | None) -> Row:

@@ -118,13 +118,15 @@ def _shared(
     for row in rows(step(evidence, "copy_jobs"), "resources"):
         name, role = text(row, "resource"), text(row, "role")
         if name in affected and role and is_failing(row):
-            of["role"].setdefault(str(name), set()).add(role)
+            of["role"].setdefault(str(name), set()).add(role.rsplit("/", 1)[-1])
     for row in rows(step(evidence, "recovery_points"), "resources"):
         name, why = text(row, "resource"), text(row, "why")
         if name in affected and why and text(row, "verdict") != "current":
             of["why"].setdefault(str(name), set()).add(why)
-    found = {}
+    found: dict[str, str] = {}
     for what, by_resource in of.items():
+        if what == "why" and found:
+            break  # says less than a cause or a role
         counts = Counter(item for items in by_resource.values() for item in items)
         if counts:
             most, times = min(counts.items(), key=lambda item: (-item[1], item[0]))

@@ -16,6 +16,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region
 from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._diagnosis.region_bundle import (
     RESOURCES,
     about,
+    behind,
     fail,
     healthy,
     problem,
@@ -136,6 +137,12 @@ def test_scope_by_the_rate(failed, runs, types, resources, expected):
 
 def test_all_of_several_with_something_in_common_are_systemic():
     assert scope(fail(healthy(), "The KMS key is either disabled or pending deletion")) == "systemic"
+
+
+def test_what_failures_share():
+    shared = engine.diagnose(fail(healthy(), "The KMS key is either disabled or pending deletion"))["scope"]["shared"]
+    assert shared == {"cause": "kms_disabled", "role": "AWSBackupDefaultServiceRole"}
+    assert engine.diagnose(behind(healthy(), "never_started"))["scope"]["shared"] == {"why": "never_started"}
 
 
 def test_one_resource_is_never_systemic():

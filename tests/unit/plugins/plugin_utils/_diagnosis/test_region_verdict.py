@@ -13,6 +13,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import 
 from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._diagnosis.region_bundle import (
     DESTINATION_KEY,
     ROLE,
+    SOURCE_KEY,
     about,
     behind,
     fail,
@@ -326,6 +327,13 @@ def test_an_older_message_of_the_resource_does_not_decide():
 def test_the_role_stands_in_the_commands():
     steps = engine.diagnose(fail(healthy(), INTERNAL, "orders"))["next_steps"]
     assert any(ROLE in step.get("command", "") for step in steps)
+
+
+def test_the_source_key_is_found_where_another_resource_was_asked_for():
+    bundle = fail(healthy(), "Given key ID is not accessible", "orders")
+    bundle["evidence"]["copy_job_detail"]["source_points"] = []
+    commands = " ".join(step.get("command", "") for step in engine.diagnose(bundle)["next_steps"])
+    assert SOURCE_KEY in commands and "<source_key>" not in commands
 
 
 anything = st.recursive(
