@@ -72,7 +72,7 @@ def _contestants(
     }
     if aws is not None:
         bash = folder / "reads.sh"
-        bash.write_text("\n".join(["set -e", *(_command(aws, read) for read in reads)]) + "\n")
+        bash.write_text("\n".join(["set -e", *(_command(aws, lab.info["url"], read) for read in reads)]) + "\n")
         found["awscli"] = lambda: rounds.program(["bash", str(bash)], env=environment)
     return found
 
@@ -111,18 +111,22 @@ def _configured(folder: Path, info: dict[str, t.Any]) -> dict[str, str]:
     }
 
 
-def _command(aws: Path, read: dict[str, t.Any]) -> str:
+def _command(aws: Path, url: str, read: dict[str, t.Any]) -> str:
     """One read as a command; the command line follows further pages by itself."""
+    # its botocore is older and does not know this one, which only says where in time to begin
+    arguments = {name: value for name, value in read["arguments"].items() if name != "startFromHead"}
     words = [
         str(aws),
         read["service"],
         xform_name(read["operation"], "-"),
+        "--endpoint-url",
+        url,
         "--region",
         read["region"],
         "--profile",
         read["profile"],
         "--cli-input-json",
-        json.dumps(read["arguments"]),
+        json.dumps(arguments),
     ]
     return shlex.join(words)
 

@@ -23,7 +23,7 @@ from lab.aws.operations import Call
 from lab.aws.protocol import Answer, Request, Wanted
 from lab.aws.world import Identity, Place, World
 
-_PARAM_CHARS = 256
+_PARAM_CHARS = 2000  # the longest filter pattern has 1024
 # What a service calls a request that breaks its model; the others by their protocol.
 _INVALID = {
     "backup": "InvalidParameterValueException",
