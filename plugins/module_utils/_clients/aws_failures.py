@@ -64,6 +64,9 @@ _NOT_FOUND = frozenset(
     {"ResourceNotFoundException", "ResourceNotFound", "NotFoundException", "NoSuchEntity", "NoSuchResourceException"}
 )
 _ABSENT = frozenset({"SubscriptionRequiredException"})
+# Arguments that name what is asked about. Others are filters, whose ARNs no statement may hold: it would allow nothing.
+_RESOURCES = ("KeyId", "PolicyArn", "RecoveryPointArn", "RoleArn")
+_ON_EVERYTHING = frozenset({"ListAliases"})  # its KeyId is a filter as well
 
 Json = t.Dict[str, t.Any]
 
@@ -179,15 +182,18 @@ def _refusal(asked: Asked, exc: t.Any) -> ReadFailed:
 def _grant(asked: Asked) -> Json:
     """The IAM statement that would have allowed the call."""
     prefix = {"service-quotas": "servicequotas"}.get(asked.service, asked.service)
-    arns = [value for value in asked.arguments.values() if isinstance(value, str) and value.startswith("arn:")]
     return {
         "kind": "iam",
-        "statement": {
-            "Effect": "Allow",
-            "Action": f"{prefix}:{asked.operation}",
-            "Resource": arns[0] if len(arns) == 1 else "*",
-        },
+        "statement": {"Effect": "Allow", "Action": f"{prefix}:{asked.operation}", "Resource": _resource(asked)},
     }
+
+
+def _resource(asked: Asked) -> str:
+    """The ARN of what the call is about; * where it is about nothing in particular, or its ARN is not known."""
+    named = [str(asked.arguments[name]) for name in _RESOURCES if name in asked.arguments]
+    if asked.operation in _ON_EVERYTHING or not named or not named[0].startswith("arn:") or ":alias/" in named[0]:
+        return "*"
+    return named[0]
 
 
 def sentence(exc: BaseException) -> str:
