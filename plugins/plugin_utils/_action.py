@@ -18,6 +18,7 @@ import time
 import typing as t
 from contextlib import contextmanager
 
+from ansible import constants as C
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
@@ -92,7 +93,7 @@ class StepAction(ActionBase):
             return remove_values({"failed": True, "msg": self._refusal(checked)}, secrets)
         params = checked.validated_parameters
         with self._environment():
-            clients = Clients(params)
+            clients = Clients(params, run_folder=C.DEFAULT_LOCAL_TMP)
             clients.progress = self._progress()
             try:
                 result = run_step(self.step, params, clients)

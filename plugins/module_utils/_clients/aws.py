@@ -21,6 +21,7 @@ import time
 import typing as t
 from datetime import datetime, timezone
 
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.assumed import AssumedRoles
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws_failures import (
     CONNECT_S,
     MOST_ATTEMPTS,
@@ -114,11 +115,13 @@ def moment(value: t.Any) -> float | None:
 class Account:
     """Read-only access to one account in one Region, by one identity."""
 
-    def __init__(self, options: Json, *, name: str, own: t.Container[str] = ()) -> None:
+    def __init__(
+        self, options: Json, *, name: str, own: t.Container[str] = (), roles: AssumedRoles | None = None
+    ) -> None:
         """Prepare the connection; nothing is sent yet.
 
         options: values of aws_spec(). name: source or destination, for messages. own: which options the destination has
-        not from the source. Raises BadParameter when the options cannot make a connection, ReadFailed(not_configured)
+        not from the source. roles: where the credentials of an assumed role are kept. Raises BadParameter when the options cannot make a connection, ReadFailed(not_configured)
         when botocore is absent.
         """
         if not HAS_BOTOCORE:
@@ -134,6 +137,7 @@ class Account:
         self._option = "destination." if name == "destination" else ""
         self._options = options
         self._own = own
+        self._roles = roles or AssumedRoles()
         self._lock = threading.RLock()
         self._sent = threading.local()
         self._clients: dict[str, t.Any] = {}
@@ -299,21 +303,32 @@ class Account:
         if self._not_assumed is not None:
             raise _again(self._not_assumed)
         if self._assumed is None:
-            self._need_credentials()
-            extra = {"ExternalId": self._options["external_id"]} if self._options.get("external_id") else {}
-            sts = self._make_client("sts", {})
-            self.calls += 1
-            try:
-                got = sts.assume_role(RoleArn=role, RoleSessionName=_SESSION_NAME, **extra)["Credentials"]
-            except (aws_errors.ClientError, aws_errors.BotoCoreError, botocore.parsers.ResponseParserError) as exc:
-                self._not_assumed = self._role_failure(role, self._failure("sts", "AssumeRole", {"RoleArn": role}, exc))
-                raise self._not_assumed from exc
-            self._assumed = {
-                "aws_access_key_id": got["AccessKeyId"],
-                "aws_secret_access_key": got["SecretAccessKey"],
-                "aws_session_token": got["SessionToken"],
-            }
+            self._assumed = self._roles.find(*self._asker()) or self._assume(role)
         return self._assumed
+
+    def _assume(self, role: str) -> Json:
+        self._need_credentials()
+        extra = {"ExternalId": self._options["external_id"]} if self._options.get("external_id") else {}
+        sts = self._make_client("sts", {})
+        try:
+            got = sts.assume_role(RoleArn=role, RoleSessionName=_SESSION_NAME, **extra)["Credentials"]
+        except (aws_errors.ClientError, aws_errors.BotoCoreError, botocore.parsers.ResponseParserError) as exc:
+            self._not_assumed = self._role_failure(role, self._failure("sts", "AssumeRole", {"RoleArn": role}, exc))
+            raise self._not_assumed from exc
+        assumed = {
+            "aws_access_key_id": got["AccessKeyId"],
+            "aws_secret_access_key": got["SecretAccessKey"],
+            "aws_session_token": got["SessionToken"],
+        }
+        self._roles.keep(assumed, moment(got.get("Expiration")) or 0.0, *self._asker())
+        return assumed
+
+    def _asker(self) -> tuple[str | None, ...]:
+        """Who asks for which role, as whom, and where."""
+        found = self._session.get_credentials()
+        options = self._options
+        identity = found.access_key if found is not None else None
+        return (options.get("role_arn"), options.get("external_id"), options.get("endpoint_url"), self.region, identity)
 
     def _role_failure(self, role: str, failure: ReadFailed) -> ReadFailed:
         if failure.outcome not in ("forbidden", "error") or failure.code in (*UNIDENTIFIED, NOT_AWS):

@@ -30,8 +30,10 @@ class Clients:
     aws_source, aws_destination  the account and Region of either side of an AWS target
     """
 
-    def __init__(self, params: dict[str, t.Any]) -> None:
+    def __init__(self, params: dict[str, t.Any], run_folder: str | None = None) -> None:
+        """run_folder: a private folder that ends with the run, for what its other tasks can use too."""
         self._params = params
+        self._run_folder = run_folder
         self._made: dict[str, t.Any] = {}
         self._accounts: dict[str, Account] = {}
         self.progress: t.Callable[[str], None] = _say_nothing  # how far a long reading is; the caller may show it
@@ -77,9 +79,11 @@ class Clients:
 
     def _account(self, name: str, options: dict[str, t.Any], own: t.Container[str] = ()) -> Account:
         if name not in self._made:
+            from ansible_collections.sre.backup_sync.plugins.module_utils._clients.assumed import AssumedRoles
             from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import Account
 
-            self._made[name] = self._accounts[name] = Account(options, name=name, own=own)
+            roles = AssumedRoles(self._run_folder)
+            self._made[name] = self._accounts[name] = Account(options, name=name, own=own, roles=roles)
         return self._made[name]
 
     def requests(self) -> dict[str, int] | None:
