@@ -261,6 +261,7 @@ FIRING = {
     "region.x.short_retention": lambda b: problem(b, "short_retention"),
     "region.x.interval_exceeds_rpo": lambda b: problem(exposed(b), "interval_exceeds_rpo"),
     "region.x.reads_denied": lambda b: members(b, "keys", denied=[{"what": "GetKeyPolicy", "outcome": "forbidden"}]),
+    "region.x.reads_throttled": lambda b: members(b, "keys", requests={"calls": 3, "throttled": 2}),
     "region.x.observed_in_destination": lambda b: summary(b, "copy_jobs", observed_in="destination"),
 }
 
