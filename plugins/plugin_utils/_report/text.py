@@ -150,7 +150,10 @@ def _scope(diagnosis: Json) -> list[str]:
     parts = []
     spread = _dict(scope, "spread")
     if spread.get("resources"):
-        parts.append(f"{spread.get('resources_failing')} of {spread['resources']} resources fail")
+        failing, affected = spread.get("resources_failing") or 0, spread.get("resources_affected") or 0
+        told = f"{failing} of {spread['resources']} resources fail"
+        late = f"{affected} of {spread['resources']} resources are behind or late"
+        parts.append(late if affected and not failing else told)
     # the cause that they share stands above
     parts += [f"shared {name}: {value}" for name, value in sorted(_dict(scope, "shared").items()) if name != "cause"]
     verdict = str(scope.get("verdict") or "unknown")

@@ -77,13 +77,13 @@ def checked(rules: RoleRules, variables: Variables) -> dict[str, t.Any]:
 
 
 def check_rule_files(variables: Variables, name: str) -> None:
-    """Raises BadParameter with all that is wrong in the user's rule files."""
+    """Raises BadParameter with all that is wrong in the user's rule files for the kind of target of this role."""
     from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import RuleError, load_rules
 
     problems = []
     for path in variables[name]:
         try:
-            load_rules(str(path))
+            load_rules(str(path), name.split("_", 1)[0])
         except RuleError as exc:
             problems.append(f"{name}: {exc}")
     if problems:
