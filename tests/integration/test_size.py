@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A large namespace: memory and evidence stay bounded, and four times as much takes about four times as long."""
+"""Large targets of both kinds: memory and evidence stay bounded; four times as much takes about four times as long."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -23,10 +24,10 @@ EVIDENCE_BYTES = 300_000
 GIB = 1 << 30
 
 
-def _scenario(folder: Path, share: float) -> Path:
+def _namespace(share: float) -> dict[str, t.Any]:
     """A namespace with this share of 5,000 Jobs, 20,000 events, 2,000 snapshots a side and a log of 1 GiB."""
     snapshots = int(2000 * share)
-    described = {
+    return {
         "name": "size",
         "namespace": "backup",
         "source": {"stories": [{"bulk": {"snapshots": snapshots}}]},
@@ -47,20 +48,37 @@ def _scenario(folder: Path, share: float) -> Path:
             ]
         },
     }
-    path = folder / "size.yaml"
-    path.write_text(yaml.safe_dump(described))
-    return path
 
 
-def _measured(folder: Path, share: float, **options: t.Any) -> dict[str, t.Any]:
-    """Run the playbook on that namespace: seconds, the largest process in KiB, and what came out."""
+def _regions(share: float) -> dict[str, t.Any]:
+    """Two Regions with this share of 100,000 copy jobs, 100,000 recovery points a side and 1,000,000 log events."""
+    return {
+        "kind": "region",
+        "name": "size",
+        "protect": [{"resources": ["orders"]}],
+        "bulk": {
+            "copy_jobs": int(100_000 * share),
+            "points": int(100_000 * share),
+            "log_events": int(1_000_000 * share),
+            "failed_every": 7,
+        },
+    }
+
+
+STORIES = {"cluster": _namespace, "region": _regions}
+
+
+def _measured(kind: str, folder: Path, share: float, **options: t.Any) -> dict[str, t.Any]:
+    """Run the playbook on such a target: seconds, the largest process in KiB, and what came out."""
     folder.mkdir()
-    with harness.lab(_scenario(folder, share), folder / "lab") as lab:
+    described = folder / "size.yaml"
+    described.write_text(yaml.safe_dump(STORIES[kind](share)))
+    with harness.lab(described, folder / "lab") as lab:
         values = harness.variables(lab.info, {}, folder / "report")
         values.update(options)
         extra = folder / "vars.json"
         extra.write_text(json.dumps(values))
-        command = [str(Path(sys.executable).parent / "ansible-playbook"), "sre.backup_sync.cluster", "-e", f"@{extra}"]
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), f"sre.backup_sync.{kind}", "-e", f"@{extra}"]
         start = time.monotonic()
         with open(folder / "output", "wb") as output:
             process = subprocess.Popen(  # pylint: disable=consider-using-with
@@ -70,29 +88,36 @@ def _measured(folder: Path, share: float, **options: t.Any) -> dict[str, t.Any]:
             dummy, status, usage = os.wait4(process.pid, 0)
         taken = time.monotonic() - start
         process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, (folder / "output").read_text()[-3000:]
+    output_text = (folder / "output").read_text()
+    assert process.returncode == 0, output_text[-3000:]
     path = next((folder / "report").glob("*/evidence.json"))
     return {
         "seconds": taken,
         "kib": usage.ru_maxrss,
         "bytes": path.stat().st_size,
         "evidence": json.loads(path.read_text())["evidence"],
+        "output": output_text,
     }
+
+
+def _tell(found: dict[str, dict[str, t.Any]]) -> None:
+    """The figures, for whoever runs the tests with -s."""
+    for name, run in found.items():
+        print(f"{name}: {run['seconds']:.1f} s, {run['kib'] / 1024:.0f} MiB, {run['bytes']} B")
 
 
 @pytest.fixture(scope="module")
 def sizes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, t.Any]]:
     folder = tmp_path_factory.mktemp("size")
     found = {
-        "nothing": _measured(folder / "nothing", 0.002),
-        "quarter": _measured(folder / "quarter", 0.25),
-        "whole": _measured(folder / "whole", 1.0),
+        "nothing": _measured("cluster", folder / "nothing", 0.002),
+        "quarter": _measured("cluster", folder / "quarter", 0.25),
+        "whole": _measured("cluster", folder / "whole", 1.0),
         "whole log": _measured(
-            folder / "whole-log", 1.0, cluster_sync_step_options={"logs": {"tail_lines": 0, "max_bytes": 0}}
+            "cluster", folder / "whole-log", 1.0, cluster_sync_step_options={"logs": {"tail_lines": 0, "max_bytes": 0}}
         ),
     }
-    told = {name: f"{run['seconds']:.1f} s, {run['kib'] / 1024:.0f} MiB, {run['bytes']} B" for name, run in found.items()}
-    print(told)
+    _tell(found)
     return found
 
 
@@ -120,3 +145,40 @@ def test_cost_grows_linearly(sizes: dict[str, dict[str, t.Any]]) -> None:
     least = sizes["nothing"]["seconds"]
     quarter, whole = sizes["quarter"]["seconds"] - least, sizes["whole"]["seconds"] - least
     assert whole < 6 * max(quarter, 0.5)
+
+
+@pytest.fixture(scope="module")
+def regions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, t.Any]]:
+    folder = tmp_path_factory.mktemp("regions")
+    shares = {"nothing": 0.002, "quarter": 0.25, "whole": 1.0}
+    found = {name: _measured("region", folder / name, share) for name, share in shares.items()}
+    _tell(found)
+    return found
+
+
+def test_everything_of_the_regions_was_seen(regions: dict[str, dict[str, t.Any]]) -> None:
+    evidence = regions["whole"]["evidence"]
+    assert evidence["copy_jobs"]["summary"]["read"] == 100_010
+    points = evidence["recovery_points"]["summary"]
+    assert points["source_points"] == 100_010
+    assert points["destination_points"] == 100_010 - 14_286  # but for every seventh copy, which failed
+    assert points["copied"] == points["destination_points"]
+    assert points["failed"] + points["gap"] == 14_286
+    assert evidence["logs"]["summary"]["failed_events"] > 0
+
+
+def test_memory_and_evidence_of_the_regions_are_bounded(regions: dict[str, dict[str, t.Any]]) -> None:
+    assert regions["whole"]["kib"] < MEMORY_KIB
+    assert regions["whole"]["bytes"] < EVIDENCE_BYTES
+
+
+def test_cost_of_the_regions_grows_linearly(regions: dict[str, dict[str, t.Any]]) -> None:
+    least = regions["nothing"]["seconds"]
+    quarter, whole = regions["quarter"]["seconds"] - least, regions["whole"]["seconds"] - least
+    assert whole < 6 * max(quarter, 0.5)
+
+
+def test_progress_of_the_regions_is_visible_on_long_work(regions: dict[str, dict[str, t.Any]]) -> None:
+    told = re.findall(r"^(\w+): .*?([\d,]+) read", regions["whole"]["output"], re.MULTILINE)
+    assert {"recovery_points", "copy_lag", "copy_jobs"} & {step for step, dummy in told}
+    assert not re.search(r"^\w+: .*[\d,]+ read", regions["nothing"]["output"], re.MULTILINE)
