@@ -25,10 +25,10 @@ def recorder(url: str, answers: dict[str, Any]) -> _Answer:
     """Ask the Prometheus at `url`, and keep what it says in `answers`."""
 
     def answer(endpoint: str, form: str) -> dict[str, Any]:
-        asked = f"{url}/api/v1/{endpoint}"
         # a query may be longer than an address, and nothing else can be sent as a form
-        how = {"data": form.encode()} if endpoint == "query" else {"url": f"{asked}?{form}"}
-        with urllib.request.urlopen(**{"url": asked, "timeout": 30, **how}) as reply:  # type: ignore[arg-type]
+        query = endpoint == "query"
+        address = f"{url}/api/v1/{endpoint}" + ("" if query else f"?{form}")
+        with urllib.request.urlopen(address, data=form.encode() if query else None, timeout=30) as reply:
             answers[_key(endpoint, form)] = told = json.load(reply)
         return told
 
