@@ -10,7 +10,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._clients import aw
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather.aws_keys import STEP
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._action import StepAction
 
-aws.warm("backup", "kms")  # read once by the parent process for all workers
+aws.warm("backup", "kms", "sts")  # read once by the parent process for all workers
 
 
 class ActionModule(StepAction):

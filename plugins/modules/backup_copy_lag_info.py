@@ -22,8 +22,8 @@ description:
     nothing newer makes good is overdue, or the last copy came late.
   - Where O(queued) tells how long jobs waited, the queue is told apart from the transfer.
   - RV(evidence.source_problems) tells of backups that failed or stopped at the source. They cannot be copied.
-  - Needs C(backup:ListRecoveryPointsByBackupVault) in the source Region. Alone it also needs C(backup:ListCopyJobs)
-    and C(backup:ListBackupJobs) there, and C(sts:GetCallerIdentity) in the destination.
+  - Needs C(backup:ListRecoveryPointsByBackupVault) in the source Region. Alone it also needs what
+    M(sre.backup_sync.backup_copy_job_info) does to list jobs.
 extends_documentation_fragment:
   - sre.backup_sync._attributes
   - sre.backup_sync._attributes.info_module
@@ -44,7 +44,7 @@ options:
       - The member C(jobs) of the C(feed) of M(sre.backup_sync.backup_copy_job_info). Without it the jobs are read
         here.
     type: str
-  upstream:
+  upstream_feed:
     description:
       - The member C(upstream) of the same feed, resources without a good backup since one that ended badly. Without
         it the backup jobs are read here.
@@ -71,7 +71,7 @@ EXAMPLES = r"""
     destination:
       region: eu-central-1
     jobs_feed: "{{ copy_jobs.feed.jobs }}"
-    upstream: "{{ copy_jobs.feed.upstream }}"
+    upstream_feed: "{{ copy_jobs.feed.upstream }}"
     queued: "{{ logs.feed.queued }}"
   register: copy_lag
 

@@ -29,8 +29,8 @@ description:
     C(iam:ListAttachedRolePolicies), C(iam:ListRolePolicies), C(iam:GetRolePolicy), C(iam:GetPolicy) and
     C(iam:GetPolicyVersion) on the source side, and C(backup:DescribeRegionSettings) on the destination side.
     All but the first are side reads; the step goes on without them and says so.
-  - Without the feeds of earlier steps it also needs C(backup:ListCopyJobs) on the source side, and
-    C(sts:GetCallerIdentity) and C(backup:DescribeBackupVault) on the destination side.
+  - Without the feeds of earlier steps it also needs C(backup:DescribeBackupVault) on the destination side, and what
+    M(sre.backup_sync.backup_copy_job_info) does to list copy jobs.
 extends_documentation_fragment:
   - sre.backup_sync._aws
   - sre.backup_sync._attributes

@@ -24,8 +24,8 @@ description:
     stands for the snapshot it copied.
   - Nothing is said to be missing without a reason. A recovery point whose plan rule copies nothing is
     C(not_expected), one whose copy reached the end of its lifecycle is C(expired_by_design).
-  - Needs C(backup:ListRecoveryPointsByBackupVault) in the destination Region. Alone it also needs that and
-    C(backup:ListCopyJobs) in the source Region, and C(sts:GetCallerIdentity) in the destination.
+  - Needs C(backup:ListRecoveryPointsByBackupVault) in the destination Region. Alone it also needs that in the
+    source Region, and what M(sre.backup_sync.backup_copy_job_info) does to list copy jobs.
 extends_documentation_fragment:
   - sre.backup_sync._attributes
   - sre.backup_sync._attributes.info_module

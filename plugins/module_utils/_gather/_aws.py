@@ -3,28 +3,38 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Note: this file is private to the collection; its interface can change at any time.
 
-"""What the steps of the region runbook share: ARNs, times, reading side by side, and feeds that stay small."""
+"""What the steps of the region runbook share: the two sides, ARNs, times, and reading side by side."""
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 import typing as t
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import Account, connection_spec
-from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed, rfc3339
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
+    BadParameter,
+    ReadFailed,
+    duration_parameter,
+    rfc3339,
+)
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import denied_entry
 from ansible_collections.sre.backup_sync.plugins.module_utils._step import guarded
 
 PAGE = 1000  # rows that AWS Backup gives in one reply at most
+SIDES = ("source", "destination")
+DAY_S = 86400.0
+KEPT_S = 30 * DAY_S  # how long AWS Backup lists jobs: documented for backup jobs, taken for copy jobs as well
+LOOK_BACK = "14d"
 _MOST_AT_ONCE = 4  # AWS Backup answers 20 lists and 5 to 15 descriptions a second
 _VAULT_NAME = re.compile(r"[A-Za-z0-9_-]{2,50}")
 
 Json = t.Dict[str, t.Any]
 Read = t.Callable[[], t.Any]
+Answer = t.Tuple[t.Any, t.Optional[ReadFailed]]  # what a read gave, or why it gave nothing
+Answers = t.Dict[str, Answer]
+Refused = t.List[t.Tuple[str, ReadFailed]]  # what was asked for, why it did not come
 
 
 def vault_spec() -> dict[str, t.Any]:
@@ -47,6 +57,17 @@ def vault_names(params: Json) -> tuple[str, str]:
                 f"{option}: {name!r} is no name of a backup vault; it has 2 to 50 letters, digits, - and _."
             )
     return source, destination
+
+
+def window_parameter(params: Json) -> float:
+    """The option window in seconds, a day without it. Raises BadParameter."""
+    return duration_parameter(params, "window") or DAY_S
+
+
+def look_back_parameter(params: Json) -> float:
+    """The option look_back in seconds, LOOK_BACK without it. Raises BadParameter."""
+    given = params if params.get("look_back") is not None else {"look_back": LOOK_BACK}
+    return t.cast(float, duration_parameter(given, "look_back", least=3600))
 
 
 class Arn(t.NamedTuple):
@@ -88,33 +109,83 @@ def stamp(epoch: float | None) -> str | None:
         return None
 
 
-def side(account: Account, vault: str) -> Json:
-    """How `query` names a side."""
-    return {"region": account.region, "vault": vault}
+def named_sides(params: Json) -> Json:
+    """How `query` names both sides, as far as the options tell before anything is read. Raises BadParameter."""
+    source, destination = vault_names(params)
+    known = arn((params.get("vaults_feed") or {}).get("destination_arn"))
+    region = known.region if known else (params.get("destination") or {}).get("region")
+    return {
+        "source": {"region": params.get("region"), "vault": source},
+        "destination": {"region": region, "vault": destination},
+    }
 
 
-def side_by_side(reads: t.Mapping[str, Read]) -> dict[str, tuple[t.Any, ReadFailed | None]]:
+def connected_sides(params: Json, clients: t.Any) -> Json:
+    """How `query` names both sides; the destination is not asked for what the vault step has told.
+
+    Raises BadParameter, ReadFailed(not_configured).
+    """
+    query = named_sides(params)
+    query["source"]["region"] = clients.aws_source.region
+    if not (params.get("vaults_feed") or {}).get("destination_arn"):
+        query["destination"]["region"] = clients.aws_destination.region
+    return query
+
+
+def denied_on(side: str | None, what: str, failure: ReadFailed) -> Json:
+    """A row of `denied`. side: None where neither side's identity could look."""
+    return dict(denied_entry(what, failure), side=side)
+
+
+def side_read(answer: Answer, side: str, what: str, denied: list[Json]) -> t.Any:
+    """What a side gave; None, and a row of `denied`, where it refused."""
+    value, failure = answer
+    if failure is not None:
+        denied.append(denied_on(side, what, failure))
+    return value
+
+
+# ---------------------------------------------------------------------------------------------------------- reading
+
+
+def member_of(reply: Json, member: str, operation: str) -> t.Any:
+    """The member that a reply is about.
+
+    Raises ReadFailed where the reply has none: an answer without its list is no answer, least of all "there is none".
+    """
+    value = reply.get(member)
+    if value is None:
+        raise ReadFailed(
+            "error",
+            f"The answer to {operation} has no {member}.",
+            code="IncompleteReply",
+            hint="Run it again; if it stays so, something between here and AWS changes what AWS answers.",
+        )
+    return value
+
+
+def listed(account: t.Any, service: str, operation: str, member: str, **arguments: t.Any) -> t.Iterator[t.Any]:
+    """The rows of all pages of a list, read as they are taken. arguments: of Account.pages(). Raises ReadFailed."""
+    for page in account.pages(service, operation, **arguments):
+        yield from member_of(page, member, operation)
+
+
+def caller(account: t.Any) -> str:
+    """The id of the account that the credentials belong to. Raises ReadFailed."""
+    return str(member_of(account.call("sts", "GetCallerIdentity"), "Account", "GetCallerIdentity"))
+
+
+def describe_vault(account: t.Any, vault: str) -> Json:
+    """What DescribeBackupVault tells. Raises ReadFailed."""
+    row: Json = account.call("backup", "DescribeBackupVault", BackupVaultName=vault)
+    member_of(row, "BackupVaultArn", "DescribeBackupVault")
+    return row
+
+
+def side_by_side(reads: t.Mapping[str, Read]) -> Answers:
     """{name: (value, failure)}: what each read gave, all sent at once where there is more than one."""
     if len(reads) <= 1:
         return {name: guarded(read) for name, read in reads.items()}
     with ThreadPoolExecutor(min(_MOST_AT_ONCE, len(reads))) as pool:
         pending = {name: pool.submit(guarded, read) for name, read in reads.items()}
         return {name: future.result() for name, future in pending.items()}
-
-
-# ------------------------------------------------------------------------------------------------------------ feeds
-
-
-def packed(value: t.Any) -> str:
-    """A feed of any size as one short text: Ansible walks every member of a structure, but never into a text."""
-    return base64.b64encode(zlib.compress(json.dumps(value, separators=(",", ":")).encode(), 1)).decode()
-
-
-def unpacked(text: t.Any, option: str) -> t.Any:
-    """The inverse of packed(); None of nothing. Raises BadParameter, which names the option."""
-    if not text:
-        return None
-    try:
-        return json.loads(zlib.decompress(base64.b64decode(str(text), validate=True)))
-    except (ValueError, zlib.error) as exc:
-        raise BadParameter(f"{option}: this is no feed of an earlier step; hand over its feed as it came.") from exc

@@ -15,6 +15,7 @@ import typing as t
 from datetime import datetime
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import moment
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import member_of
 
 COUNTS = {
     "created": "NumberOfCopyJobsCreated",
@@ -59,7 +60,8 @@ def find_custom(account: t.Any, name: str, namespace: str | None) -> list[Json]:
     Without a namespace all are looked through, and the first that has the metric is taken.
     """
     within = {"Namespace": namespace} if namespace else {}
-    return _of_one_namespace(account.call("cloudwatch", "ListMetrics", MetricName=name, **within).get("Metrics") or [])
+    reply = account.call("cloudwatch", "ListMetrics", MetricName=name, **within)
+    return _of_one_namespace(member_of(reply, "Metrics", "ListMetrics"))
 
 
 def _of_one_namespace(metrics: list[Json]) -> list[Json]:
@@ -116,7 +118,7 @@ def _read(account: t.Any, queries: list[Json], span: Span) -> dict[str, _Points]
     for reply in account.pages(
         "cloudwatch", "GetMetricData", MetricDataQueries=queries, StartTime=span.start, EndTime=span.end
     ):
-        for result in reply.get("MetricDataResults") or []:
+        for result in member_of(reply, "MetricDataResults", "GetMetricData"):
             times, values = found[result["Id"]]
             times += [moment(at) or 0.0 for at in result.get("Timestamps") or []]
             values += result.get("Values") or []

@@ -15,11 +15,11 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws impor
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import (
     BAD,
     ENDED,
-    OPEN,
     CopyJobRow,
-    CopyJobs,
+    PairJobs,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import Worst, fold
+from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.copies import OPEN
 
 STUCK_S = 7200.0  # AWS tries again for two hours by itself
 _MOST_NAMES = 10
@@ -43,6 +43,11 @@ def fold_message(text: str, resource: str) -> str:
     if len(resource) > 2:
         text = text.replace(resource, "#")
     return fold(text)
+
+
+def group_of(row: CopyJobRow) -> tuple[str, str]:
+    """What jobs of one cause have in common: (folded message, else the category; state)."""
+    return (fold_message(row.message, row.resource) if row.message else f"({row.category})", row.state)
 
 
 def job_row(
@@ -97,24 +102,23 @@ class Picture:
 
     def __init__(
         self,
-        jobs: CopyJobs,
+        found: PairJobs,
         *,
         now: float,
         window_start: float,
-        at_work: t.AbstractSet[str] = frozenset(),
-        observed_in: str | None = "source",
+        at_work: t.AbstractSet[str] | None,
     ) -> None:
-        """now, window_start: epoch seconds. at_work: resources that something else than these jobs works on now."""
-        self.jobs = jobs
+        """now, window_start: epoch seconds. at_work: resources that something else works on now, None if not known."""
+        self.jobs = jobs = found.copies
         self.now = now
         self.window_start = window_start
-        self.observed_in = observed_in
+        self.observed_in = found.observed_in
         self.composite = {row.copy_job for row in jobs.parents}
-        self.others_known = True  # False: whether a resource is copied elsewhere now could not be read
+        self.others_known = at_work is not None
         self.runs: dict[str, list[CopyJobRow]] = {}  # resource: its jobs, newest first
         for row in jobs.rows:
             self.runs.setdefault(row.resource_arn, []).append(row)
-        self.at_work = {row.resource_arn for row in jobs.rows if row.state == "RUNNING"} | at_work
+        self.at_work = {row.resource_arn for row in jobs.rows if row.state == "RUNNING"} | (at_work or set())
 
     def in_window(self, row: CopyJobRow) -> bool:
         """Whether an ended job ended in the window."""
@@ -133,7 +137,7 @@ class Picture:
 
     def stuck(self, row: CopyJobRow) -> bool:
         """See is_stuck."""
-        return row.state == "CREATED" and is_stuck(row, self.now, self.sibling_running(row))
+        return is_stuck(row, self.now, self.sibling_running(row))
 
     # --------------------------------------------------------------------------------------------------- summary
 
@@ -163,6 +167,16 @@ class Picture:
         }
 
     # ------------------------------------------------------------------------------------------------------ rows
+
+    def lists(self, most: int) -> dict[str, Rows]:
+        """All lists of the evidence, by name."""
+        slots = self.slots()
+        return {
+            "resources": self.resource_rows(most),
+            "groups": self.group_rows(most),
+            "jobs": self.job_rows(most),
+            "slots": (slots, len(slots)),
+        }
 
     def job_rows(self, most: int) -> Rows:
         """The jobs, worst first: what is still so before what a later job of the resource has made good."""
@@ -205,8 +219,7 @@ class Picture:
         groups: dict[tuple[str, str], list[CopyJobRow]] = {}
         for row in self.jobs.rows:
             if row.state in BAD or _completed_with_message(row):
-                text = fold_message(row.message, row.resource) if row.message else f"({row.category})"
-                groups.setdefault((text, row.state), []).append(row)
+                groups.setdefault(group_of(row), []).append(row)
         worst = Worst(most)
         for key, rows in groups.items():
             here = sum(self.in_window(row) for row in rows)

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import re
 import typing as t
-from datetime import datetime, timezone, tzinfo
+from datetime import datetime, timezone
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import median
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._schedule import Schedule, ZoneInfo
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._schedule import Schedule, zone_of
 
 try:
     from cronsim import CronSim, CronSimError
@@ -65,7 +65,7 @@ def parse_schedule(expression: t.Any, time_zone: t.Any = None) -> BackupSchedule
     if rate:
         every_s = int(rate["number"]) * _UNIT_S[rate["unit"].lower()]
         return BackupSchedule(Schedule("", timezone.utc, every_s)) if every_s else None
-    cron, zone = _CRON.fullmatch(text), _zone(time_zone)
+    cron, zone = _CRON.fullmatch(text), zone_of(time_zone)
     fields = _five_fields(cron["fields"]) if cron else None
     if not HAS_CRONSIM or fields is None or zone is None:
         return None
@@ -84,15 +84,3 @@ def _five_fields(text: str) -> str | None:
     weekday = "7" if fields[4] == "L" else fields[4]
     fields[4] = _WEEKDAY_NUMBER.sub(lambda number: str(int(number[0]) - 1), weekday)
     return None if "W" in fields[2] or "-1" in fields[4].split(",") else " ".join(fields[:5])
-
-
-def _zone(name: t.Any) -> tzinfo | None:
-    """The zone; UTC without a name; None if it is unknown here."""
-    if not name or str(name).upper() in ("UTC", "ETC/UTC"):
-        return timezone.utc
-    if ZoneInfo is None:
-        return None
-    try:
-        return ZoneInfo(str(name))
-    except (KeyError, ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
-        return None

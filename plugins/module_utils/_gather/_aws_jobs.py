@@ -5,8 +5,7 @@
 
 """A copy job as the region steps hand it on: one tuple each, and all of them as one packed text.
 
-The text is pack_lines() of blocks of at most 5,000 rows, and behind them of one object of tables. A block is an object
-of columns, all equally long, one entry a job, in the order of the rows:
+The text is that of `_aws_feed`. The columns of a block, in the order of the rows:
 
     copy_job     ids, dashes left out where they stand as in a UUID
     state        places in `states`
@@ -26,33 +25,38 @@ jobs make 10 MB, most of which is ids that nothing can shorten.
 
 from __future__ import annotations
 
-import base64
-import itertools
-import json
 import math
 import re
 import time
 import typing as t
-import zlib
 from datetime import datetime
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import moment
-from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, clip
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import clip
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import (
     PAGE,
+    Read,
     arn,
+    caller,
+    listed,
+    member_of,
     resource_name,
+    side_read,
     vault_arn,
     vault_names,
 )
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import denied_entry
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_feed import (
+    Tables,
+    feed_of,
+    pack_blocks,
+    split_arn,
+    unpack_blocks,
+)
 from ansible_collections.sre.backup_sync.plugins.module_utils._step import guarded
 
 LAYOUT = 1
-_BLOCK = 5000
 ENDED = ("COMPLETED", "FAILED", "PARTIAL")
 BAD = ("FAILED", "PARTIAL")
-OPEN = ("CREATED", "RUNNING")
 
 _DASHED = re.compile(r"[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}")
 _UNDASHED = re.compile(r"[0-9A-F]{32}")
@@ -201,8 +205,8 @@ def _is_vault(text: t.Any, region: str, name: str) -> bool:
     return parts is not None and parts.region == region and parts.resource == f"backup-vault:{name}"
 
 
-def vault_pair(params: Json, clients: t.Any) -> tuple[Pair, list[Json]]:
-    """The pair that the task is about, and what could not be found out.
+def vault_pair(params: Json, clients: t.Any, denied: list[Json]) -> Pair:
+    """The pair that the task is about; what could not be found out goes to `denied`.
 
     The ARN of the destination vault comes from `vaults_feed`, else from asking the destination who it is. Raises
     BadParameter, ReadFailed(not_configured).
@@ -211,33 +215,24 @@ def vault_pair(params: Json, clients: t.Any) -> tuple[Pair, list[Json]]:
     source = clients.aws_source
     known = (params.get("vaults_feed") or {}).get("destination_arn")
     parts = arn(known)
-    denied: list[Json] = []
     if parts is not None:
-        return Pair(source.region, source_vault, parts.region, destination_vault, known), denied
+        return Pair(source.region, source_vault, parts.region, destination_vault, known)
     destination = clients.aws_destination
-    reply, failure = guarded(lambda: destination.call("sts", "GetCallerIdentity"))
-    if failure is not None:
-        denied.append(dict(denied_entry("destination account", failure), side="destination"))
-    found = reply and vault_arn(destination.partition, destination.region, reply["Account"], destination_vault)
-    return Pair(source.region, source_vault, destination.region, destination_vault, found or None), denied
+    owner = side_read(guarded(lambda: caller(destination)), "destination", "destination account", denied)
+    found = owner and vault_arn(destination.partition, destination.region, owner, destination_vault)
+    return Pair(source.region, source_vault, destination.region, destination_vault, found or None)
 
 
-def named_sides(params: Json) -> Json:
-    """How `query` names both sides, as far as the options tell before anything is read. Raises BadParameter."""
-    source, destination = vault_names(params)
-    known = arn((params.get("vaults_feed") or {}).get("destination_arn"))
-    region = known.region if known else (params.get("destination") or {}).get("region")
-    return {
-        "source": {"region": params.get("region"), "vault": source},
-        "destination": {"region": region, "vault": destination},
-    }
+def rows_of(
+    account: t.Any, operation: str, member: str, say: t.Callable[[str], None], what: str, **arguments: t.Any
+) -> t.Iterator[Json]:
+    """The rows of a list of AWS Backup, one page in memory at a time; says how far it is where that takes long.
 
-
-def rows_of(pages: t.Iterable[Json], member: str, say: t.Callable[[str], None], what: str) -> t.Iterator[Json]:
-    """The rows of a paged list, one page in memory at a time; says how far it is where that takes long."""
+    Raises ReadFailed.
+    """
     read, said = 0, time.monotonic()
-    for number, page in enumerate(pages, 1):
-        rows = page.get(member) or []
+    for number, page in enumerate(account.pages("backup", operation, MaxResults=PAGE, **arguments), 1):
+        rows = member_of(page, member, operation)
         yield from rows
         read += len(rows)
         if number % 10 == 0 or time.monotonic() - said >= 2:
@@ -257,17 +252,16 @@ class CopyJobs(t.NamedTuple):
 
 def list_copy_jobs(account: t.Any, pair: Pair, since: datetime, say: t.Callable[[str], None]) -> CopyJobs:
     """Every copy job of the pair that was created since then, as the account knows them. Raises ReadFailed."""
-    arguments: Json = {"ByCreatedAfter": since, "MaxResults": PAGE}
+    arguments: Json = {"ByCreatedAfter": since}
     if pair.destination_arn:
         arguments["ByDestinationVaultArn"] = pair.destination_arn
-    pages = account.pages("backup", "ListCopyJobs", **arguments)
     reader, read, other_sources = JobReader(), 0, 0
     seen: set[str] = set()
     rows: list[CopyJobRow] = []
     composite: list[CopyJobRow] = []
     told: dict[str, dict[str, int]] = {}
     listed: dict[str, dict[str, int]] = {}
-    for job in rows_of(pages, "CopyJobs", say, "copy jobs"):
+    for job in rows_of(account, "ListCopyJobs", "CopyJobs", say, "copy jobs", **arguments):
         read += 1
         # a list that grows while it is read gives a row twice; and a filter may not be known to what answers
         too_old = (moment(job.get("CreationDate")) or 0.0) < since.timestamp()
@@ -293,24 +287,55 @@ def list_copy_jobs(account: t.Any, pair: Pair, since: datetime, say: t.Callable[
     return CopyJobs(rows, parents, {**told, **listed}, read, other_sources)
 
 
-def list_pair_jobs(
-    clients: t.Any, pair: Pair, since: datetime, denied: list[Json]
-) -> tuple[CopyJobs, str | None]:
-    """(the jobs of the pair, the side that knows them): the destination is asked only when the source has none.
+class PairJobs(t.NamedTuple):
+    """The jobs of a pair, and the side that knows them; None where there are none."""
+
+    pair: Pair
+    copies: CopyJobs
+    observed_in: str | None
+
+
+def list_pair_jobs(clients: t.Any, pair: Pair, since: datetime, denied: list[Json]) -> PairJobs:
+    """The jobs of the pair that were created since then; the destination is asked only when the source has none.
 
     What the destination refuses goes to `denied`. Raises ReadFailed when the source cannot be read.
     """
     copies = list_copy_jobs(clients.aws_source, pair, since, clients.progress)
     if copies.rows or copies.parents:
-        return copies, "source"
+        return PairJobs(pair, copies, "source")
     destination = clients.aws_destination
-    there, failure = guarded(lambda: list_copy_jobs(destination, pair, since, clients.progress))
-    if failure is not None:
-        denied.append(dict(denied_entry("copy jobs", failure), side="destination"))
-        return copies, None
+    answer = guarded(lambda: list_copy_jobs(destination, pair, since, clients.progress))
+    there = side_read(answer, "destination", "copy jobs", denied)
+    if there is None:
+        return PairJobs(pair, copies, None)
     if there.rows or there.parents:
-        return there, "destination"
-    return copies._replace(read=copies.read + there.read), None
+        return PairJobs(pair, there, "destination")
+    return PairJobs(pair, copies._replace(read=copies.read + there.read), None)
+
+
+def jobs_read(params: Json, clients: t.Any, since: datetime, denied: list[Json]) -> Read:
+    """The read of the copy jobs, for a step that got none from an earlier one; see list_pair_jobs()."""
+    return lambda: list_pair_jobs(clients, vault_pair(params, clients, denied), since, denied)
+
+
+def list_children(account: t.Any, parent: str) -> list[CopyJobRow]:
+    """The members of a composite job, newest first. Raises ReadFailed."""
+    reader = JobReader()
+    jobs = listed(account, "backup", "ListCopyJobs", "CopyJobs", ByParentJobId=parent, MaxResults=PAGE)
+    children = [reader.row(job) for job in jobs if job.get("ParentJobId") == parent]
+    return sorted(children, key=newest_first, reverse=True)
+
+
+def resources_at_work(account: t.Any) -> set[str]:
+    """ARNs of the resources of which a copy, to wherever, runs now. Raises ReadFailed."""
+    jobs = listed(account, "backup", "ListCopyJobs", "CopyJobs", ByState="RUNNING", MaxResults=PAGE)
+    return {str(job.get("ResourceArn")) for job in jobs if job.get("State") == "RUNNING"}
+
+
+def describe_job(account: t.Any, copy_job: str) -> Json:
+    """One job as its JSON comes. Raises ReadFailed."""
+    reply = account.call("backup", "DescribeCopyJob", CopyJobId=copy_job)
+    return t.cast(Json, member_of(reply, "CopyJob", "DescribeCopyJob"))
 
 
 def newest_first(row: CopyJobRow) -> tuple[float, float, str]:
@@ -321,109 +346,30 @@ def newest_first(row: CopyJobRow) -> tuple[float, float, str]:
 # ------------------------------------------------------------------------------------------------------------ feed
 
 
-class UpstreamRow(t.NamedTuple):
-    """A backup job of the source vault that made no recovery point. Times are epoch seconds."""
-
-    backup_job: str
-    state: str  # ABORTED EXPIRED FAILED PARTIAL
-    created: float
-    ended: float
-    resource_arn: str
-    resource: str
-    type: str
-    message: str | None
-    category: str | None
-    plan: str | None
-    rule: str | None
-
-
-def pack_upstream(rows: t.Iterable[UpstreamRow]) -> str:
-    """The text of `feed.upstream`."""
-    return pack_lines(list(row) for row in rows)
-
-
-def read_upstream(text: t.Any, option: str = "upstream_feed") -> list[UpstreamRow] | None:
-    """The rows of pack_upstream(); None when no feed was given. Raises BadParameter, which names the option."""
-    try:
-        return [UpstreamRow(*json.loads(line)) for line in packed_lines(str(text))] if text else None
-    except (TypeError, ValueError, zlib.error) as exc:
-        raise BadParameter(
-            f"{option}: this is no feed of the copy job step; hand over its feed.upstream as it came."
-        ) from exc
-
-
-def pack_lines(values: t.Iterable[t.Any]) -> str:
-    """Like packed() of a list, but with no more in memory at a time than one of its values."""
-    squeeze = zlib.compressobj(1)
-    parts = []
-    for value in values:
-        parts.append(squeeze.compress(json.dumps(value, separators=(",", ":")).encode() + b"\n"))
-    parts.append(squeeze.flush())
-    return base64.b64encode(b"".join(parts)).decode()
-
-
-def packed_lines(text: str) -> list[bytes]:
-    """The values of pack_lines(), each still in JSON. Raises ValueError or zlib.error when it is no such text."""
-    return zlib.decompress(base64.b64decode(text, validate=True)).splitlines()
-
-
-class _Tables:
-    """Gives each different value of a kind a place, in the order of appearance."""
-
-    def __init__(self) -> None:
-        self.states: dict[t.Any, int] = {}
-        self.stems: dict[t.Any, int] = {}
-        self.resources: dict[t.Any, int] = {}
-        self.messages: dict[t.Any, int] = {}
-        self.origins: dict[t.Any, int] = {}
-
-    def as_json(self) -> Json:
-        """The last of the packed values."""
-        return {"layout": LAYOUT, **{name: list(places) for name, places in vars(self).items()}}
-
-    def add_point(self, column: tuple[list[int], list[str]], point: str) -> None:
-        """Add a recovery point's ARN to a column."""
-        cut = max(point.rfind(":"), point.rfind("/")) + 1
-        column[0].append(_place(self.stems, point[:cut]))
-        column[1].append(point[cut:])
-
-
-def _place(places: dict[t.Any, int], value: t.Any) -> int:
-    return places.setdefault(value, len(places))
-
-
 def pack_jobs(rows: t.Iterable[CopyJobRow]) -> str:
     """All rows as one text; see the layout above."""
-    tables, left = _Tables(), iter(rows)
-
-    def values() -> t.Iterator[Json]:
-        while block := list(itertools.islice(left, _BLOCK)):
-            yield _block(block, tables)
-        yield tables.as_json()
-
-    return pack_lines(values())
+    return pack_blocks(rows, _block, Tables("states", "stems", "resources", "messages", "origins"), layout=LAYOUT)
 
 
-def _block(rows: list[CopyJobRow], tables: _Tables) -> Json:
-    source: tuple[list[int], list[str]] = ([], [])
-    destination: tuple[list[int], list[str]] = ([], [])
-    for row in rows:
-        tables.add_point(source, row.source_point)
-        tables.add_point(destination, row.destination_point or "")
+def _block(rows: list[CopyJobRow], tables: Tables) -> Json:
+    state, stem, origin = tables.of("states"), tables.of("stems"), tables.of("origins")
+    resource, message = tables.of("resources"), tables.of("messages")
+    source = [split_arn(row.source_point) for row in rows]
+    destination = [split_arn(row.destination_point or "") for row in rows]
     created = [round(row.created * 1000) for row in rows]
     return {
         "copy_job": [_undashed(row.copy_job) for row in rows],
-        "state": [_place(tables.states, row.state) for row in rows],
+        "state": [state(row.state) for row in rows],
         "created": [at - before for before, at in zip([0, *created], created)],
         "took": [
             None if row.completed is None else round(row.completed * 1000) - at for row, at in zip(rows, created)
         ],
-        "source": source,
-        "destination": destination,
-        "resource": [_place(tables.resources, (row.resource_arn, row.resource, row.type)) for row in rows],
+        "source": ([stem(shared) for shared, dummy in source], [rest for dummy, rest in source]),
+        "destination": ([stem(shared) for shared, dummy in destination], [rest for dummy, rest in destination]),
+        "resource": [resource((row.resource_arn, row.resource, row.type)) for row in rows],
         "size": [row.size_bytes for row in rows],
-        "message": [_place(tables.messages, (row.message, row.category)) for row in rows],
-        "origin": [_place(tables.origins, row.origin) for row in rows],
+        "message": [message((row.message, row.category)) for row in rows],
+        "origin": [origin(row.origin) for row in rows],
         "parent": [row.parent for row in rows],
     }
 
@@ -432,17 +378,11 @@ def read_jobs(text: t.Any, option: str = "jobs_feed") -> list[CopyJobRow] | None
     """The rows of pack_jobs(); None when no feed was given. Raises BadParameter, which names the option."""
     if not text:
         return None
-    try:
-        blocks = packed_lines(str(text))
-        tables = json.loads(blocks.pop())
-        if tables["layout"] != LAYOUT:
-            raise BadParameter(f"{option}: another release of this collection made this feed; gather it anew.")
+    with feed_of("copy job", option.replace("_feed", ""), option):
+        tables, blocks = unpack_blocks(text, option, LAYOUT)
         tables["origins"] = [Origin(*members) for members in tables["origins"]]
-        return [row for block in blocks for row in _rows(json.loads(block), tables)]
-    except (LookupError, TypeError, ValueError, zlib.error) as exc:
-        raise BadParameter(
-            f"{option}: this is no feed of the copy job step; hand over its feed.jobs as it came."
-        ) from exc
+        rows = [row for block in blocks for row in _rows(block, tables)]
+    return rows
 
 
 def _rows(block: Json, tables: Json) -> t.Iterator[CopyJobRow]:

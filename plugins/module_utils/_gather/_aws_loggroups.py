@@ -18,15 +18,22 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import Read, arn, side_by_side
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import denied_entry
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import (
+    Answer,
+    Read,
+    arn,
+    denied_on,
+    listed,
+    member_of,
+    side_by_side,
+)
 
 COPY_EVENT = "Copy Job State Change"
 _SOURCE = "aws.backup"
 _DEFAULT_BUS = "default"
 _MOST_HOPS = 4  # from bus to bus
 _MOST_RULES = 50
-_MOST_NAMED = 10  # groups of a side that only their name speaks for
+_MOST_NAMED = 10  # groups of a side and spelling that only their name speaks for
 _NAME_PARTS = ("backup", "Backup")  # the search by name minds the case
 _NOT_COPIES = re.compile(r"hypervisor|gateway", re.IGNORECASE)  # groups of backups of virtual machines
 _GROUP_NAME = re.compile(r"[.\-_/#A-Za-z0-9]{1,512}")
@@ -126,7 +133,7 @@ class Discovery:
             self._by_name()
         return list(self.groups.values())
 
-    def _got(self, side: str, what: str, answer: tuple[t.Any, ReadFailed | None]) -> t.Any:
+    def _got(self, side: str, what: str, answer: Answer) -> t.Any:
         value, failure = answer
         if failure is not None:
             self._note(side, what, failure)
@@ -134,7 +141,7 @@ class Discovery:
         return value
 
     def _note(self, side: str | None, what: str, failure: ReadFailed) -> None:
-        self.denied.append(dict(denied_entry(what, failure), side=side))
+        self.denied.append(denied_on(side, what, failure))
 
     def _take(self, text: t.Any, kind: str, found_by: str, what: str, reshaped: bool = False) -> None:
         """Note the group of an ARN, and say so when neither identity can see it."""
@@ -156,7 +163,7 @@ class Discovery:
 
     def _trails(self, side: str) -> Read:
         account = self._sides.accounts[side]
-        return lambda: account.call("cloudtrail", "DescribeTrails").get("trailList") or []
+        return lambda: member_of(account.call("cloudtrail", "DescribeTrails"), "trailList", "DescribeTrails")
 
     # ----------------------------------------------------------------------------------------------- EventBridge
 
@@ -164,8 +171,7 @@ class Discovery:
         account = self._sides.accounts[side]
 
         def read() -> list[Json]:
-            pages = account.pages("events", "ListRules", EventBusName=bus)
-            rules = (rule for page in pages for rule in page.get("Rules") or [])
+            rules = listed(account, "events", "ListRules", "Rules", EventBusName=bus)
             return [rule for rule in rules if delivers_copies(rule.get("EventPattern"))]
 
         return read
@@ -173,11 +179,8 @@ class Discovery:
     def _targets(self, side: str, bus: str, rule: Json) -> Read:
         account = self._sides.accounts[side]
 
-        def read() -> list[Json]:
-            pages = account.pages("events", "ListTargetsByRule", Rule=rule["Name"], EventBusName=bus)
-            return [target for page in pages for target in page.get("Targets") or []]
-
-        return read
+        asked = {"Rule": str(rule.get("Name")), "EventBusName": bus}
+        return lambda: list(listed(account, "events", "ListTargetsByRule", "Targets", **asked))
 
     def _follow(self, rules: list[tuple[str, str, Json]]) -> None:
         """From rules to their targets, and from buses among these to their rules."""
@@ -185,14 +188,18 @@ class Discovery:
         for dummy in range(_MOST_HOPS):
             if not rules:
                 return
+            if len(rules) > _MOST_RULES:
+                told = f"Only {_MOST_RULES} of {len(rules)} rules that deliver events of copies were followed."
+                self._note(rules[0][0], "rules", ReadFailed("not_applicable", told))
             reads = {str(at): self._targets(*rule) for at, rule in enumerate(rules[:_MOST_RULES])}
             buses: list[tuple[str, str]] = []
             for at, answer in side_by_side(reads).items():
                 side, dummy_bus, rule = rules[int(at)]
-                targets = self._got(side, f"ListTargetsByRule {rule['Name']}", answer) or []
+                name = rule.get("Name")
+                targets = self._got(side, f"ListTargetsByRule {name}", answer) or []
                 if targets and rule.get("State") == "DISABLED":
-                    message = f"The rule {rule['Name']} is disabled: it delivers no events now."
-                    self._note(side, f"rule {rule['Name']}", ReadFailed("not_configured", message))
+                    message = f"The rule {name} is disabled: it delivers no events now."
+                    self._note(side, f"rule {name}", ReadFailed("not_configured", message))
                 buses += [bus for target in targets for bus in self._take_target(rule, target)]
             new = [bus for bus in dict.fromkeys(buses) if bus not in seen]
             seen.update(new)
@@ -209,7 +216,7 @@ class Discovery:
         parts = arn(text)
         if parts is None:
             return []
-        what = f"rule {rule['Name']}"
+        what = f"rule {rule.get('Name')}"
         if parts.service == "logs":
             reshaped = any(target.get(member) for member in _RESHAPED)
             self._take(text, "events", "eventbridge", what, reshaped)
@@ -248,8 +255,8 @@ class Discovery:
 
         def read() -> list[str]:
             arguments = {"token": "nextToken", "sent_as": "nextToken", "logGroupNamePattern": part}
-            pages = account.pages("logs", "DescribeLogGroups", **arguments)
-            return [str(row["logGroupName"]) for page in pages for row in page.get("logGroups") or []]
+            groups = listed(account, "logs", "DescribeLogGroups", "logGroups", **arguments)
+            return [str(row["logGroupName"]) for row in groups if row.get("logGroupName")]
 
         return read
 

@@ -15,9 +15,11 @@ import time
 import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import ReadFailed
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import member_of
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import Pair
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_logevents import BAD, Harvest, Message
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_loggroups import COPY_EVENT, Group
+from ansible_collections.sre.backup_sync.plugins.module_utils._step import guarded
 
 _WORDS = ("copy failed", "copy job failed", "sync failed", "replication error")
 _BAD_PATTERN = "InvalidParameterException"
@@ -145,7 +147,7 @@ def _filter(account: t.Any, group: Group, pattern: str, words: bool, errand: Err
     replies = account.pages("logs", "FilterLogEvents", token="nextToken", sent_as="nextToken", **arguments)
     for pages, page in enumerate(replies, 1):
         errand.turn()
-        messages = [_message(row) for row in page.get("events") or []]
+        messages = [_message(row) for row in member_of(page, "events", "FilterLogEvents")]
         matched += errand.harvest.add(messages, errand.pair, group.name, words)
         reached = min((message.at for message in messages), default=reached)  # newest first, so also of all pages
         if page.get("nextToken") and (pages >= bounds.max_pages or time.monotonic() > bounds.deadline):
@@ -185,10 +187,10 @@ def query(account: t.Any, groups: list[Group], errand: Errand) -> Searched:
         queryString=f"fields @timestamp, @message | filter {' and '.join(conditions)} | sort @timestamp desc",
         limit=_MOST_QUERY_ROWS,
     )
-    reply = _result(account, started["queryId"], errand.bounds)
+    reply = _result(account, str(member_of(started, "queryId", "StartQuery")), errand.bounds)
     if reply is None:
         return Searched(0, True, None)
-    rows = [{cell.get("field"): cell.get("value") for cell in row} for row in reply.get("results") or []]
+    rows = [{cell.get("field"): cell.get("value") for cell in row} for row in member_of(reply, "results", "GetQueryResults")]
     messages = [
         Message(str(row.get("@message") or ""), span.end, str(row.get("@ptr") or at)) for at, row in enumerate(rows)
     ]
@@ -207,6 +209,7 @@ def _result(account: t.Any, query_id: str, bounds: Bounds) -> Json | None:
         if status not in ("Scheduled", "Running"):
             raise ReadFailed("error", f"The query of Insights ended as {status}.", code=status)
         if time.monotonic() > bounds.deadline:
-            account.call("logs", "StopQuery", queryId=query_id)
+            # whoever may not stop it lets it run to its end; what was found elsewhere stands
+            guarded(lambda: account.call("logs", "StopQuery", queryId=query_id))
             return None
         time.sleep(_POLL_S)

@@ -16,7 +16,16 @@ from dataclasses import dataclass, field
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import moment
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import ReadFailed
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import PAGE, Read, arn, side_by_side
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import (
+    PAGE,
+    Answers,
+    Read,
+    Refused,
+    arn,
+    listed,
+    member_of,
+    side_by_side,
+)
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import Pair
 from ansible_collections.sre.backup_sync.plugins.module_utils._step import guarded
 
@@ -25,8 +34,6 @@ _CHUNK = 40  # plans between two words of progress
 _KEEP = -1  # AWS also writes "never" like this
 
 Json = t.Dict[str, t.Any]
-Refused = t.List[t.Tuple[str, ReadFailed]]  # what was asked for, why it did not come
-Answers = t.Dict[str, t.Tuple[t.Any, t.Optional[ReadFailed]]]  # of side_by_side()
 
 
 class Lifecycle(t.NamedTuple):
@@ -158,8 +165,7 @@ class Plans(t.NamedTuple):
 
 def list_plans(account: t.Any) -> list[Json]:
     """The rows of ListBackupPlans. Raises ReadFailed."""
-    pages = account.pages("backup", "ListBackupPlans", MaxResults=PAGE)
-    return [row for page in pages for row in page.get("BackupPlansList") or []]
+    return list(listed(account, "backup", "ListBackupPlans", "BackupPlansList", MaxResults=PAGE))
 
 
 def read_plans(account: t.Any, rows: list[Json], vault: str, say: t.Callable[[str], None]) -> Plans:
@@ -184,12 +190,17 @@ def read_plans(account: t.Any, rows: list[Json], vault: str, say: t.Callable[[st
 
 
 def _get_plan(account: t.Any, plan_id: str, **version: str) -> Read:
-    return lambda: account.call("backup", "GetBackupPlan", BackupPlanId=plan_id, **version)
+    def read() -> Json:
+        reply: Json = account.call("backup", "GetBackupPlan", BackupPlanId=plan_id, **version)
+        member_of(reply, "BackupPlan", "GetBackupPlan")
+        return reply
+
+    return read
 
 
 def parse_plan(reply: Json, vault: str) -> Plan:
     """A plan as GetBackupPlan tells it, with its rules on a vault."""
-    body = reply.get("BackupPlan") or {}
+    body = reply["BackupPlan"]
     plan_id, version = str(reply.get("BackupPlanId") or ""), str(reply.get("VersionId") or "")
     name = str(body.get("BackupPlanName") or plan_id)
     rules = [
@@ -234,25 +245,22 @@ def take_selections(plans: list[Plan], answers: Answers) -> Refused:
     refused: Refused = []
     for plan in plans:
         for selection in plan.selections:
-            reply, failure = answers.get(f"selection {plan.plan_id} {selection.selection_id}", (None, None))
+            body, failure = answers.get(f"selection {plan.plan_id} {selection.selection_id}", (None, None))
             if failure is not None:
                 refused.append((f"selection {selection.name}", failure))
-            elif reply is not None:
-                body = reply.get("BackupSelection") or {}
+            elif body is not None:
                 selection.resources = [str(text) for text in body.get("Resources") or []]
     return refused
 
 
 def _list_selections(account: t.Any, plan_id: str) -> Read:
-    def read() -> list[Json]:
-        pages = account.pages("backup", "ListBackupSelections", BackupPlanId=plan_id, MaxResults=PAGE)
-        return [row for page in pages for row in page.get("BackupSelectionsList") or []]
-
-    return read
+    asked = {"BackupPlanId": plan_id, "MaxResults": PAGE}
+    return lambda: list(listed(account, "backup", "ListBackupSelections", "BackupSelectionsList", **asked))
 
 
 def _get_selection(account: t.Any, plan_id: str, selection_id: str) -> Read:
-    return lambda: account.call("backup", "GetBackupSelection", BackupPlanId=plan_id, SelectionId=selection_id)
+    operation, asked = "GetBackupSelection", {"BackupPlanId": plan_id, "SelectionId": selection_id}
+    return lambda: member_of(account.call("backup", operation, **asked), "BackupSelection", operation)
 
 
 # --------------------------------------------------------------------------------------------------------- versions
@@ -270,11 +278,10 @@ def read_history(account: t.Any, plan: Plan, versions: t.Collection[str]) -> tup
     """The versions of a plan, and the rules of the named ones, which are not the current one."""
     refused: Refused = []
 
-    def listed() -> list[Json]:
-        pages = account.pages("backup", "ListBackupPlanVersions", BackupPlanId=plan.plan_id, MaxResults=PAGE)
-        return [row for page in pages for row in page.get("BackupPlanVersionsList") or []]
-
-    rows, failure = guarded(listed)
+    asked = {"BackupPlanId": plan.plan_id, "MaxResults": PAGE}
+    rows, failure = guarded(
+        lambda: list(listed(account, "backup", "ListBackupPlanVersions", "BackupPlanVersionsList", **asked))
+    )
     if failure is not None:
         refused.append((f"versions of plan {plan.name}", failure))
     dates = sorted(
@@ -289,7 +296,7 @@ def read_history(account: t.Any, plan: Plan, versions: t.Collection[str]) -> tup
         reply, failure = guarded(_get_plan(account, plan.plan_id, VersionId=version))
         if failure is not None:
             refused.append((f"version {version} of plan {plan.name}", failure))
-        older[version] = None if reply is None else (reply.get("BackupPlan") or {}).get("Rules") or []
+        older[version] = None if reply is None else reply["BackupPlan"].get("Rules") or []
     return History(current if superseded else None, superseded, older), refused
 
 

@@ -5,27 +5,29 @@
 
 """The recovery points of a vault: read page by page, kept as one tuple each, handed on as one packed text.
 
-The text is pack_lines() of blocks of at most 5,000 points, and behind them of one object of tables. A block is an
-object of columns, all equally long. ARNs of points are cut behind their last : or /; stems, resources and texts that
-many points share are places in the tables; times are milliseconds, completion and deletion after creation.
+The text is that of `_aws_feed`. ARNs of points are cut behind their last : or /; stems, resources and texts that many
+points share are places in the tables; times are milliseconds, completion and deletion after creation.
 """
 
 from __future__ import annotations
 
-import itertools
-import json
 import typing as t
-import zlib
 from datetime import datetime
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import moment
-from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed, clip
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import PAGE, resource_name
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import pack_lines, packed_lines, rows_of
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import ReadFailed, clip
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import resource_name
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_feed import (
+    Tables,
+    feed_of,
+    pack_blocks,
+    split_arn,
+    unpack_blocks,
+)
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import rows_of
 from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.copies import RecoveryPoint
 
 LAYOUT = 1
-_BLOCK = 5000
 
 Json = t.Dict[str, t.Any]
 
@@ -47,13 +49,13 @@ def list_points(
     owner: str | None = None,
 ) -> Points:
     """Read the points of a vault. owner: the account that shares the vault with the caller's. Raises ReadFailed."""
-    arguments: Json = {"BackupVaultName": vault, "ByCreatedAfter": since, "MaxResults": PAGE}
+    arguments: Json = {"BackupVaultName": vault, "ByCreatedAfter": since}
     if owner:
         arguments["BackupVaultAccountId"] = owner
-    pages = account.pages("backup", "ListRecoveryPointsByBackupVault", **arguments)
+    operation, what = "ListRecoveryPointsByBackupVault", f"recovery points of the {account.name}"
     reader = _Reader()
     try:
-        for row in rows_of(pages, "RecoveryPoints", say, f"recovery points of the {account.name}"):
+        for row in rows_of(account, operation, "RecoveryPoints", say, what, **arguments):
             reader.take(row)
     except ReadFailed as failure:
         raise _with_remedy(failure, account, owner) from failure
@@ -119,53 +121,30 @@ def _rule(made: Json | None) -> str | None:
 # ------------------------------------------------------------------------------------------------------------ feed
 
 
-class _Tables:
-    """Gives each different value a place, in the order of appearance."""
-
-    def __init__(self) -> None:
-        self.stems: dict[t.Any, int] = {}
-        self.resources: dict[t.Any, int] = {}
-        self.texts: dict[t.Any, int] = {}
-
-    def text(self, value: str | None) -> int:
-        """The place of a text that many points share."""
-        return _place(self.texts, value)
-
-
-def _place(places: dict[t.Any, int], value: t.Any) -> int:
-    return places.setdefault(value, len(places))
-
-
 def pack_points(points: Points) -> str:
     """All points as one text; see the layout above."""
-    tables, left = _Tables(), iter(points.rows)
-
-    def values() -> t.Iterator[Json]:
-        while block := list(itertools.islice(left, _BLOCK)):
-            yield _block(block, tables)
-        named = {name: list(places) for name, places in vars(tables).items()}
-        yield {"layout": LAYOUT, "vault": points.vault, "since": points.since, **named}
-
-    return pack_lines(values())
+    tables = Tables("stems", "resources", "texts")
+    return pack_blocks(points.rows, _block, tables, layout=LAYOUT, vault=points.vault, since=points.since)
 
 
-def _block(rows: list[RecoveryPoint], tables: _Tables) -> Json:
-    cuts = [max(row.arn.rfind(":"), row.arn.rfind("/")) + 1 for row in rows]
+def _block(rows: list[RecoveryPoint], tables: Tables) -> Json:
+    stem, resource, text = tables.of("stems"), tables.of("resources"), tables.of("texts")
+    arns = [split_arn(row.arn) for row in rows]
     created = [_ms(row.created) for row in rows]
     return {
-        "stem": [_place(tables.stems, row.arn[:cut]) for row, cut in zip(rows, cuts)],
-        "rest": [row.arn[cut:] for row, cut in zip(rows, cuts)],
-        "resource": [_place(tables.resources, (row.resource_arn, row.resource, row.type)) for row in rows],
-        "status": [tables.text(row.status) for row in rows],
+        "stem": [stem(shared) for shared, dummy in arns],
+        "rest": [rest for dummy, rest in arns],
+        "resource": [resource((row.resource_arn, row.resource, row.type)) for row in rows],
+        "status": [text(row.status) for row in rows],
         "created": created,
         "took": [_after(row.completed, start) for row, start in zip(rows, created)],
         "kept": [_after(row.delete_at, start) for row, start in zip(rows, created)],
-        "from_vault": [tables.text(row.from_vault) for row in rows],
-        "parent": [tables.text(row.parent) for row in rows],
-        "member": [tables.text(row.member) for row in rows],
+        "from_vault": [text(row.from_vault) for row in rows],
+        "parent": [text(row.parent) for row in rows],
+        "member": [text(row.member) for row in rows],
         "is_parent": [int(row.is_parent) for row in rows],
-        "rule": [tables.text(row.rule) for row in rows],
-        "message": [tables.text(row.message) for row in rows],
+        "rule": [text(row.rule) for row in rows],
+        "message": [text(row.message) for row in rows],
     }
 
 
@@ -181,17 +160,11 @@ def read_points(text: t.Any, option: str = "points_feed") -> Points | None:
     """The inverse of pack_points(); None when no feed was given. Raises BadParameter, which names the option."""
     if not text:
         return None
-    try:
-        lines = packed_lines(str(text))
-        tables = json.loads(lines[-1])
-        if tables["layout"] != LAYOUT:
-            raise BadParameter(f"{option}: another release of this collection made this feed; gather it anew.")
-        rows = [row for line in lines[:-1] for row in _rows(json.loads(line), tables)]
-        return Points(rows, tables["vault"], float(tables["since"]))
-    except (LookupError, TypeError, ValueError, zlib.error) as exc:
-        raise BadParameter(
-            f"{option}: this is no feed of the copy lag step; hand over its feed.points as it came."
-        ) from exc
+    with feed_of("copy lag", "points", option):
+        tables, blocks = unpack_blocks(text, option, LAYOUT)
+        rows = [row for block in blocks for row in _rows(block, tables)]
+        points = Points(rows, tables["vault"], float(tables["since"]))
+    return points
 
 
 def _rows(block: Json, tables: Json) -> t.Iterator[RecoveryPoint]:

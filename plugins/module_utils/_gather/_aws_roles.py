@@ -17,7 +17,17 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import ReadFailed
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import Read, arn, last_part, side_by_side
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import (
+    Answer,
+    Answers,
+    Read,
+    Refused,
+    arn,
+    last_part,
+    listed,
+    member_of,
+    side_by_side,
+)
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_policy import Decision, combine, evaluate
 
 MOST_ROLES = 5
@@ -39,8 +49,6 @@ _TYPE_ACTIONS = {
 }
 
 Json = t.Dict[str, t.Any]
-Refused = t.List[t.Tuple[str, ReadFailed]]
-Answers = t.Dict[str, t.Tuple[t.Any, t.Optional[ReadFailed]]]  # of side_by_side()
 
 
 @dataclass
@@ -74,11 +82,6 @@ def actions_for(types: t.Iterable[str]) -> list[str]:
     return [COPY_INTO, COPY_FROM, *sorted({_TYPE_ACTIONS[kind] for kind in types if kind in _TYPE_ACTIONS})]
 
 
-def types_of(action: str) -> list[str]:
-    """The types whose copies call the action."""
-    return sorted(kind for kind, theirs in _TYPE_ACTIONS.items() if theirs == action)
-
-
 # ---------------------------------------------------------------------------------------------------------- reading
 
 
@@ -109,15 +112,12 @@ def read_roles(account: t.Any, arns: t.Iterable[str], answers: Answers) -> tuple
 
 
 def _read(account: t.Any, operation: str, member: str, **arguments: str) -> Read:
-    return lambda: account.call("iam", operation, **arguments).get(member)
+    return lambda: member_of(account.call("iam", operation, **arguments), member, operation)
 
 
 def _listed(account: t.Any, operation: str, member: str, role: str) -> Read:
-    def read() -> list[t.Any]:
-        pages = account.pages("iam", operation, token="Marker", sent_as="Marker", RoleName=role)
-        return [row for page in pages for row in page.get(member) or []]
-
-    return read
+    asked = {"token": "Marker", "sent_as": "Marker", "RoleName": role}
+    return lambda: list(listed(account, "iam", operation, member, **asked))
 
 
 def _take_role(role: Role, row: Json | None, failure: ReadFailed | None, refused: Refused) -> None:
@@ -136,8 +136,8 @@ def _take_role(role: Role, row: Json | None, failure: ReadFailed | None, refused
 def _documents_of(
     account: t.Any,
     role: Role,
-    attached: tuple[t.Any, ReadFailed | None],
-    inline: tuple[t.Any, ReadFailed | None],
+    attached: Answer,
+    inline: Answer,
     refused: Refused,
 ) -> dict[str, Read]:
     """The reads of a role's documents, but for those of AWS Backup's own policies, which are known."""
@@ -163,9 +163,10 @@ def _documents_of(
 
 def _managed(account: t.Any, policy: str) -> Read:
     def read() -> t.Any:
-        version = account.call("iam", "GetPolicy", PolicyArn=policy)["Policy"]["DefaultVersionId"]
+        about = member_of(account.call("iam", "GetPolicy", PolicyArn=policy), "Policy", "GetPolicy")
+        version = member_of(about, "DefaultVersionId", "GetPolicy")
         reply = account.call("iam", "GetPolicyVersion", PolicyArn=policy, VersionId=version)
-        return _document(reply["PolicyVersion"].get("Document"))
+        return _document(member_of(reply, "PolicyVersion", "GetPolicyVersion").get("Document"))
 
     return read
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import ReadFailed
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import vault_arn
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_policy import Decision
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_roles import (
     COPY_FROM,
@@ -165,7 +166,7 @@ def _resource(known: Known, action: str) -> str | None:
         return pair.destination_arn
     if action == COPY_FROM and known.source_account and pair.destination_arn:
         partition = pair.destination_arn.split(":")[1]
-        return f"arn:{partition}:backup:{pair.source_region}:{known.source_account}:backup-vault:{pair.source_vault}"
+        return vault_arn(partition, pair.source_region, known.source_account, pair.source_vault)
     return None
 
 

@@ -11,8 +11,9 @@ import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import moment
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import ReadFailed
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import stamp
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import member_of, stamp
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import CopyJobRow
+from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.copies import is_continuous
 
 Json = t.Dict[str, t.Any]
 
@@ -22,7 +23,9 @@ _GOOD = frozenset({"COMPLETED", "AVAILABLE", "PARTIAL"})
 
 def describe_point(account: t.Any, vault: str, point: str) -> Json:
     """The recovery point of the source vault. Raises ReadFailed."""
-    found: Json = account.call("backup", "DescribeRecoveryPoint", BackupVaultName=vault, RecoveryPointArn=point)
+    operation = "DescribeRecoveryPoint"
+    found: Json = account.call("backup", operation, BackupVaultName=vault, RecoveryPointArn=point)
+    member_of(found, "Status", operation)
     return found
 
 
@@ -60,6 +63,6 @@ def _availability(point: str, told: Json) -> tuple[bool | None, str | None]:
         return False, _WHY[status]
     if storage in ("COLD", "DELETED"):
         return False, "cold" if storage == "COLD" else "gone"
-    if ":continuous:" in point:
+    if is_continuous(point):
         return False, "continuous"
     return (True, None) if status in _GOOD else (None, None)

@@ -7,19 +7,37 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from collections import Counter
 from datetime import datetime
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import moment
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import PAGE, resource_name, stamp
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import JobReader, UpstreamRow, rows_of
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import resource_name, stamp
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_feed import feed_of, pack_lines, packed_lines
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import JobReader, rows_of
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import Worst
 
 _BAD = frozenset({"ABORTED", "EXPIRED", "FAILED", "PARTIAL"})
 _AT_WORK = frozenset({"RUNNING", "ABORTING"})
 
 Json = t.Dict[str, t.Any]
+
+
+class UpstreamRow(t.NamedTuple):
+    """A backup job of the source vault that made no recovery point. Times are epoch seconds."""
+
+    backup_job: str
+    state: str  # ABORTED EXPIRED FAILED PARTIAL
+    created: float
+    ended: float
+    resource_arn: str
+    resource: str
+    type: str
+    message: str | None
+    category: str | None
+    plan: str | None
+    rule: str | None
 
 
 class Upstream(t.NamedTuple):
@@ -77,12 +95,12 @@ def list_backup_jobs(account: t.Any, vault: str, since: datetime, say: t.Callabl
 
     One list of all states: whether a bad end matters depends on the good ones after it.
     """
-    pages = account.pages("backup", "ListBackupJobs", ByBackupVaultName=vault, ByCreatedAfter=since, MaxResults=PAGE)
+    asked = {"ByBackupVaultName": vault, "ByCreatedAfter": since}
     reader = JobReader()
     bad: dict[str, tuple[UpstreamRow, bool]] = {}
     good: dict[str, float] = {}
     at_work, parents = set(), set()
-    for job in rows_of(pages, "BackupJobs", say, "backup jobs"):
+    for job in rows_of(account, "ListBackupJobs", "BackupJobs", say, "backup jobs", **asked):
         if job.get("BackupVaultName", vault) != vault:
             continue
         if job.get("ParentJobId"):
@@ -117,3 +135,20 @@ def _upstream_row(job: Json, reader: JobReader) -> UpstreamRow:
         plan=reader.one(made.get("BackupPlanName")),
         rule=reader.one(made.get("BackupRuleName")),
     )
+
+
+# ------------------------------------------------------------------------------------------------------------ feed
+
+
+def pack_upstream(rows: t.Iterable[UpstreamRow]) -> str:
+    """The text of `feed.upstream`: a row a line, as they are few."""
+    return pack_lines(list(row) for row in rows)
+
+
+def read_upstream(text: t.Any, option: str = "upstream_feed") -> list[UpstreamRow] | None:
+    """The rows of pack_upstream(); None when no feed was given. Raises BadParameter, which names the option."""
+    if not text:
+        return None
+    with feed_of("copy job", "upstream", option):
+        rows = [UpstreamRow(*json.loads(line)) for line in packed_lines(text)]
+    return rows

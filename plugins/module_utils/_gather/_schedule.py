@@ -98,7 +98,7 @@ def parse_schedule(text: t.Any, time_zone: t.Any = None) -> Schedule | None:
         every_s = parse_duration(text[7:])
         # the controller's library rounds down to whole seconds and never below one
         return None if every_s is None else Schedule("", timezone.utc, max(1.0, float(int(every_s))))
-    zone = _zone(time_zone)
+    zone = zone_of(time_zone)
     expression = _MACROS.get(text.lower(), text).replace("?", "*")
     fields = expression.split()
     if not HAS_CRONSIM or zone is None or len(fields) != 5 or not all(map(_FIELDS.fullmatch, fields)):
@@ -110,7 +110,7 @@ def parse_schedule(text: t.Any, time_zone: t.Any = None) -> Schedule | None:
     return Schedule(expression, zone, None)
 
 
-def _zone(name: t.Any) -> tzinfo | None:
+def zone_of(name: t.Any) -> tzinfo | None:
     """The zone; UTC without a name, which is the usual zone of a controller manager; None if it is unknown here."""
     if not name or str(name).upper() in ("UTC", "ETC/UTC"):
         return timezone.utc

@@ -15,50 +15,54 @@ from __future__ import annotations
 import re
 import typing as t
 from datetime import timedelta
+from functools import partial
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     BadParameter,
     ReadFailed,
-    duration_parameter,
     evidence,
     failed,
     parse_time,
     rfc3339,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import (
-    PAGE,
+    LOOK_BACK,
+    Read,
     arn,
+    denied_on,
     last_part,
+    look_back_parameter,
+    named_sides,
     side_by_side,
+    side_read,
     vault_spec,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_copyrows import (
     STUCK_S,
     ended_at,
-    fold_message,
+    group_of,
     job_row,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import (
     BAD,
-    OPEN,
     CopyJobRow,
     JobReader,
     Origin,
-    list_pair_jobs,
-    named_sides,
+    describe_job,
+    jobs_read,
+    list_children,
     newest_first,
     read_jobs,
-    vault_pair,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_source_point import describe_point, point_row
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import denied_entry, rows_parameter
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import rows_parameter
+from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.copies import OPEN
 from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathered, Params, Step
 
 NAME = "copy_job_detail"
 
 _ID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _MOST_POINTS = 5
-_DAY_S = 86400.0
 
 Json = t.Dict[str, t.Any]
 
@@ -67,6 +71,7 @@ class _Asked(t.NamedTuple):
     copy_job: str | None
     told: Json  # evidence of the step before, as far as it was handed over
     jobs: list[CopyJobRow] | None  # leaf jobs, newest first; None: nothing was handed over
+    observed_in: str | None  # the side that knows these jobs
     look_back_s: float
     rows: int
 
@@ -86,8 +91,14 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     try:
         query["source"]["region"] = clients.aws_source.region
         if asked.copy_job is None and asked.jobs is None:
-            asked = asked._replace(jobs=_list_jobs(params, clients, asked, query, denied))
-        chosen = _named(clients, asked, asked.copy_job) if asked.copy_job else _most_telling(asked, clients)
+            since = clients.aws_source.now() - timedelta(seconds=asked.look_back_s)
+            found = jobs_read(params, clients, since, denied)()
+            query.update(found.pair.query())
+            asked = asked._replace(jobs=found.copies.rows, observed_in=found.observed_in)
+        if asked.copy_job is not None:
+            chosen: _Chosen | None = _named(clients, asked, asked.copy_job, denied)
+        else:
+            chosen = _most_telling(asked, clients)
     except ReadFailed as failure:
         return Gathered(failed(NAME, query, failure, denied=denied))
     if chosen is None:
@@ -102,11 +113,11 @@ def _asked(params: Params) -> _Asked:
             f"copy_job_id: {given[:80]!r} is no id of a copy job; it looks like 0A1B2C3D-0A1B-2C3D-4E5F-0A1B2C3D4E5F."
         )
     told = params.get("copy_jobs") or {}
+    seen_in = (told.get("summary") or {}).get("observed_in")
     jobs = read_jobs(params.get("jobs_feed"))
     if jobs is None and isinstance(told.get("jobs"), list):
         jobs = sorted(map(_from_evidence, _leaf_rows(told["jobs"])), key=newest_first, reverse=True)
-    look_back_s = duration_parameter(params, "look_back") or 14 * _DAY_S
-    return _Asked(given or None, told, jobs, look_back_s, rows_parameter(params))
+    return _Asked(given or None, told, jobs, seen_in or None, look_back_parameter(params), rows_parameter(params))
 
 
 def _leaf_rows(rows: list[t.Any]) -> list[Json]:
@@ -137,35 +148,29 @@ def _from_evidence(row: Json) -> CopyJobRow:
     )
 
 
-def _list_jobs(params: Params, clients: t.Any, asked: _Asked, query: Json, denied: list[Json]) -> list[CopyJobRow]:
-    pair, unknown = vault_pair(params, clients)
-    denied += unknown
-    query.update(pair.query())
-    since = clients.aws_source.now() - timedelta(seconds=asked.look_back_s)
-    return list_pair_jobs(clients, pair, since, denied)[0].rows
-
-
 # ----------------------------------------------------------------------------------------------------- which job
 
 
-def _named(clients: t.Any, asked: _Asked, copy_job: str) -> _Chosen:
+def _named(clients: t.Any, asked: _Asked, copy_job: str, denied: list[Json]) -> _Chosen:
     """The job of that id, which the destination may know when the source does not. Raises ReadFailed."""
-    first = (asked.told.get("summary") or {}).get("observed_in") or "source"
-    second = "destination" if first == "source" else "source"
-    known_to = f"The {first} knows no copy job {copy_job}"
-    for side in (first, second):
+    sides = ("destination", "source") if asked.observed_in == "destination" else ("source", "destination")
+    ends: list[str] = []
+    for side in sides:
         account = clients.aws_source if side == "source" else clients.aws_destination
         try:
-            raw = account.call("backup", "DescribeCopyJob", CopyJobId=copy_job).get("CopyJob") or {}
+            raw = describe_job(account, copy_job)
             return _Chosen("named", JobReader().row(raw), raw, side)
         except ReadFailed as failure:
-            if side == first and failure.outcome != "not_found":
+            if failure.outcome == "not_found":
+                ends.append(f"nor does the {side}" if ends else f"The {side} knows no copy job {copy_job}")
+            elif not ends:
                 raise
-            if side == second:
-                also = f", nor does the {second}" if failure.outcome == "not_found" else f"; the {second} did not say"
+            else:
+                ends.append(f"the {side} did not say")
+                denied.append(denied_on(side, "copy job", failure))
     raise ReadFailed(
         "not_found",
-        f"{known_to}{also}.",
+        f"{', '.join(ends)}.",
         code="ResourceNotFoundException",
         hint="AWS Backup forgets copy jobs after about 30 days; aws backup list-copy-jobs shows those it has.",
     )
@@ -186,13 +191,8 @@ def _most_telling(asked: _Asked, clients: t.Any) -> _Chosen | None:
     ranked = (("latest_failed", still), ("longest_open", hanging), ("latest_failed", bad), ("longest_open", waiting))
     for how, found in ranked:
         if found:
-            return _Chosen(how, found[-1], None, _seen_in(asked))
-    return _Chosen("latest", jobs[0], None, _seen_in(asked)) if jobs else None
-
-
-def _seen_in(asked: _Asked) -> str | None:
-    told = (asked.told.get("summary") or {}).get("observed_in")
-    return str(told) if told else None
+            return _Chosen(how, found[-1], None, asked.observed_in)
+    return _Chosen("latest", jobs[0], None, asked.observed_in) if jobs else None
 
 
 def _empty(query: Json, source: t.Any, denied: list[Json]) -> Json:
@@ -217,27 +217,24 @@ def _answer(clients: t.Any, asked: _Asked, query: Json, chosen: _Chosen, denied:
     source, job = clients.aws_source, chosen.job
     asking = [one for one in _to_ask(asked, job) if one.source_point]
     vault = last_part((chosen.raw or {}).get("SourceBackupVaultArn")) or query["source"]["vault"]
-    reads: dict[str, t.Callable[[], t.Any]] = {
-        one.source_point: lambda one=one: describe_point(  # type: ignore[misc]
-            source, vault if one is job else query["source"]["vault"], one.source_point
+    reads: dict[str, Read] = {
+        one.source_point: partial(
+            describe_point, source, vault if one is job else query["source"]["vault"], one.source_point
         )
         for one in asking
     }
     children = [row for row in asked.jobs or [] if row.parent == job.copy_job]
     if (chosen.raw or {}).get("IsParent") and not children:
         account = clients.aws_destination if chosen.observed_in == "destination" else source
-        reads["children"] = lambda: _list_children(account, job.copy_job)
+        reads["children"] = partial(list_children, account, job.copy_job)
     found = side_by_side(reads)
     if "children" in found:
-        listed, refused = found.pop("children")
-        children = listed or []
-        if refused is not None:
-            denied.append(dict(denied_entry("children", refused), side=chosen.observed_in))
+        children = side_read(found.pop("children"), chosen.observed_in or "source", "children", denied) or []
     points = []
     for one in asking:
         told, failure = found[one.source_point]
         if failure is not None and failure.outcome != "not_found":
-            denied.append(dict(denied_entry("source point", failure), side="source"))
+            denied.append(denied_on("source", "source point", failure))
         points.append(point_row(one, told, failure))
     now = source.now()
     rows = [job_row(row, now=now.timestamp(), observed_in=chosen.observed_in) for row in children]
@@ -265,24 +262,12 @@ def _to_ask(asked: _Asked, job: CopyJobRow) -> list[CopyJobRow]:
     groups: dict[tuple[str, str], list[CopyJobRow]] = {}
     for row in asked.jobs or []:
         if row.state in BAD:
-            groups.setdefault(_group(row), []).append(row)
-    groups.pop(_group(job), None)
+            groups.setdefault(group_of(row), []).append(row)
+    groups.pop(group_of(job), None)
     ranked = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
     newest = [max(rows, key=lambda row: (ended_at(row), row.copy_job)) for dummy, rows in ranked]
     apart = {row.source_point: row for row in reversed([job, *newest])}
     return [row for row in [job, *newest] if apart[row.source_point] is row][:_MOST_POINTS]
-
-
-def _group(row: CopyJobRow) -> tuple[str, str]:
-    return (fold_message(row.message, row.resource) if row.message else f"({row.category})", row.state)
-
-
-def _list_children(account: t.Any, parent: str) -> list[CopyJobRow]:
-    reader = JobReader()
-    pages = account.pages("backup", "ListCopyJobs", ByParentJobId=parent, MaxResults=PAGE)
-    listed = (job for page in pages for job in page.get("CopyJobs") or [])
-    children = [reader.row(job) for job in listed if job.get("ParentJobId") == parent]
-    return sorted(children, key=newest_first, reverse=True)
 
 
 def _of_pair(raw: Json, query: Json) -> bool:
@@ -327,7 +312,7 @@ STEP = Step(
     argument_spec=dict(
         vault_spec(),
         copy_job_id={"type": "str"},
-        look_back={"type": "str", "default": "14d"},
+        look_back={"type": "str", "default": LOOK_BACK},
         copy_jobs={"type": "dict"},
         jobs_feed={"type": "str"},
         vaults_feed={"type": "dict"},

@@ -23,9 +23,9 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     human,
     median,
     rfc3339,
-    window,
 )
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _aws, _aws_jobs
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _aws
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import jobs_read, read_jobs
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_lag import (
     VERDICTS,
     Backups,
@@ -38,8 +38,12 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_point
     list_points,
     pack_points,
 )
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_upstream import list_backup_jobs
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import Worst, denied_entry, rows_parameter
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_upstream import (
+    UpstreamRow,
+    list_backup_jobs,
+    read_upstream,
+)
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import Worst, rows_parameter
 from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.copies import (
     Job,
     Links,
@@ -53,7 +57,6 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.copy_verdi
 from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathered, Step
 
 NAME = "copy_lag"
-DEFAULT_LOOK_BACK = "14d"
 STALE = 2.0  # a resource whose newest point is this many of its own intervals old has stopped being backed up
 _PROBLEM_ORDER = ("failed", "aborted", "expired", "missing", "partial")
 
@@ -69,30 +72,24 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     asked = _Asked(params)
     try:
         source = clients.aws_source
-        query = vault_query(params, clients)
+        query = _aws.connected_sides(params, clients)
     except ReadFailed as failure:
-        return Gathered(failed(NAME, {}, failure))
-    since = source.now() - timedelta(seconds=asked.look_back_s)
-    reads: dict[str, _aws.Read] = {
-        "points": lambda: list_points(source, asked.vault, since, clients.progress),
-    }
+        return Gathered(failed(NAME, _aws.named_sides(params), failure))
     denied: list[Json] = []
-    if asked.jobs is None:
-        reads["jobs"] = jobs_reader(params, clients, since, denied)
-    if asked.upstream is None:
-        reads["upstream"] = lambda: list_backup_jobs(source, asked.vault, since, clients.progress).open_ends()
-    answers = _aws.side_by_side(reads)
+    since = source.now() - timedelta(seconds=asked.look_back_s)
+    answers = _aws.side_by_side(_reads(params, clients, asked, since, denied))
     points, refused = answers["points"]
     if refused is not None:
         health = {"outcome": refused.outcome}
         return Gathered(failed(NAME, query, refused, source_health=health, denied=denied))
     jobs, upstream = asked.jobs, asked.upstream
     if jobs is None:
-        jobs = side_read(answers["jobs"], "copy jobs", denied)
+        found = _aws.side_read(answers["jobs"], "source", "copy jobs", denied)
+        jobs = found and found.copies.rows
     if upstream is None:
-        upstream = side_read(answers["upstream"], "backup jobs", denied)
+        upstream = _aws.side_read(answers["upstream"], "source", "backup jobs", denied)
     now = source.now()
-    query["window"] = window(now, asked.look_back_s)
+    query["window"] = {"start": rfc3339(since), "end": rfc3339(now)}
     judged = _Judged(points, jobs, upstream or (), asked, now.timestamp())
     problems = _problems(points.rows, upstream or (), now.timestamp())
     result = evidence(
@@ -104,7 +101,7 @@ def gather(params: Params, clients: t.Any) -> Gathered:
             "source_problems": (problems[: asked.max_rows], len(problems)),
             "resources": judged.rows(),
         },
-        covered={"start": rfc3339(since), "end": rfc3339(now)},
+        covered=query["window"],
         observed_at=rfc3339(now),
         clock=source.clock.as_evidence(),
         source_health=_health(points.rows, problems),
@@ -113,55 +110,32 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     return Gathered(result, {"points": pack_points(points)})
 
 
+def _reads(
+    params: Params, clients: t.Any, asked: _Asked, since: datetime, denied: list[Json]
+) -> dict[str, _aws.Read]:
+    """What no earlier step has handed over."""
+    source = clients.aws_source
+    reads: dict[str, _aws.Read] = {"points": lambda: list_points(source, asked.vault, since, clients.progress)}
+    if asked.jobs is None:
+        reads["jobs"] = jobs_read(params, clients, since, denied)
+    if asked.upstream is None:
+        reads["upstream"] = lambda: list_backup_jobs(source, asked.vault, since, clients.progress).open_ends()
+    return reads
+
+
 class _Asked:
     """The parameters, checked before any request. Raises BadParameter."""
 
     def __init__(self, params: Params) -> None:
         self.vault, dummy = _aws.vault_names(params)
         self.max_rows = rows_parameter(params)
-        self.look_back_s = t.cast(float, duration_parameter(params, "look_back", least=3600))
+        self.look_back_s = _aws.look_back_parameter(params)
         self.expected_s = duration_parameter(params, "expected_window")
-        self.jobs = _aws_jobs.read_jobs(params.get("jobs_feed"))
-        self.upstream = _aws_jobs.read_upstream(params.get("upstream"), "upstream")
+        self.jobs = read_jobs(params.get("jobs_feed"))
+        self.upstream = read_upstream(params.get("upstream_feed"))
         self.queued = params.get("queued") or {}
         if not all(isinstance(value, (int, float)) for value in self.queued.values()):
             raise BadParameter("queued: give the member queued of the feed of the log step unchanged.")
-
-
-def jobs_reader(
-    params: Params, clients: t.Any, since: datetime, denied: list[Json], *, parents: bool = False
-) -> _aws.Read:
-    """Reads the copy jobs where no earlier step did; what cannot be found out about the vaults goes to `denied`.
-
-    parents: whether the jobs of composites belong to it whose members have jobs of their own.
-    """
-    pair, refused = _aws_jobs.vault_pair(params, clients)
-    denied.extend(refused)
-
-    def read() -> list[_aws_jobs.CopyJobRow]:
-        found = _aws_jobs.list_copy_jobs(clients.aws_source, pair, since, clients.progress)
-        return found.rows + found.parents if parents else found.rows
-
-    return read
-
-
-def side_read(answer: tuple[t.Any, ReadFailed | None], what: str, denied: list[Json]) -> t.Any:
-    """What the source gave; None, and a row of `denied`, where it refused."""
-    value, failure = answer
-    if failure is not None:
-        denied.append(dict(denied_entry(what, failure), side="source"))
-    return value
-
-
-def vault_query(params: Params, clients: t.Any) -> Json:
-    """How `query` names both sides; the destination is not asked for what the vault step has told."""
-    source_vault, destination_vault = _aws.vault_names(params)
-    known = _aws.arn((params.get("vaults_feed") or {}).get("destination_arn"))
-    region = known.region if known else clients.aws_destination.region
-    return {
-        "source": {"region": clients.aws_source.region, "vault": source_vault},
-        "destination": {"region": region, "vault": destination_vault},
-    }
 
 
 # ----------------------------------------------------------------------------------------------------- resources
@@ -174,7 +148,7 @@ class _Judged:
         self,
         points: Points,
         jobs: t.Sequence[Job] | None,
-        upstream: t.Sequence[_aws_jobs.UpstreamRow],
+        upstream: t.Sequence[UpstreamRow],
         asked: _Asked,
         now: float,
     ) -> None:
@@ -251,13 +225,11 @@ def _copied(links: Links) -> t.Iterator[Job]:
         yield from (job for job in jobs if job.state == "COMPLETED")
 
 
-
-
 # ------------------------------------------------------------------------------------------------ source's health
 
 
 def _problems(
-    points: t.Iterable[RecoveryPoint], upstream: t.Sequence[_aws_jobs.UpstreamRow], now: float
+    points: t.Iterable[RecoveryPoint], upstream: t.Sequence[UpstreamRow], now: float
 ) -> list[Json]:
     """What is wrong at the source itself, worst first: a backup that does not exist cannot be copied."""
     found = {}
@@ -320,10 +292,10 @@ STEP = Step(
     gather=gather,
     argument_spec={
         **_aws.vault_spec(),
-        "look_back": {"type": "str", "default": DEFAULT_LOOK_BACK},
+        "look_back": {"type": "str", "default": _aws.LOOK_BACK},
         "expected_window": {"type": "str"},
         "jobs_feed": {"type": "str"},
-        "upstream": {"type": "str"},
+        "upstream_feed": {"type": "str"},
         "queued": {"type": "dict"},
         "vaults_feed": {"type": "dict"},
     },

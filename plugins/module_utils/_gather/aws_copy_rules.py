@@ -23,18 +23,22 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     rfc3339,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import (
+    SIDES,
+    Answer,
     Read,
     arn,
+    denied_on,
+    describe_vault,
     last_part,
+    named_sides,
     side_by_side,
     stamp,
-    vault_names,
     vault_spec,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import (
     CopyJobRow,
     Pair,
-    list_copy_jobs,
+    list_pair_jobs,
     read_jobs,
     vault_pair,
 )
@@ -65,7 +69,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_rule_
     find_type_problems,
     judge_role,
 )
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import Worst, denied_entry, rows_parameter
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import Worst, rows_parameter
 from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathered, Params, Step
 
 NAME = "copy_rules"
@@ -89,7 +93,7 @@ class _Asked(t.NamedTuple):
 
 def gather(params: Params, clients: t.Any) -> Gathered:
     """Read plans, settings and roles, and compare them with what the copies need and what the jobs tell."""
-    source_vault, destination_vault = vault_names(params)
+    query = named_sides(params)
     asked = _Asked(
         duration_parameter(params, "rpo"),
         rows_parameter(params),
@@ -97,15 +101,13 @@ def gather(params: Params, clients: t.Any) -> Gathered:
         params.get("copy_jobs") or {},
         params.get("vaults_feed"),
     )
-    query: Json = {"source": {"vault": source_vault}, "destination": {"vault": destination_vault}}
+    denied: list[Json] = []
     try:
-        pair, denied = vault_pair(params, clients)
-        source, destination = clients.aws_source, clients.aws_destination
+        pair = vault_pair(params, clients, denied)
+        reading = _Reading(asked, pair, clients, denied)
     except ReadFailed as failure:
         return Gathered(failed(NAME, query, failure))
-    query = {**pair.query(), "rpo_s": asked.rpo_s}
-    reading = _Reading(asked, pair, source, destination, clients.progress, denied)
-    return reading.answer(query)
+    return reading.answer({**pair.query(), "rpo_s": asked.rpo_s})
 
 
 class _Reading:
@@ -115,23 +117,22 @@ class _Reading:
         self,
         asked: _Asked,
         pair: Pair,
-        source: t.Any,
-        destination: t.Any,
-        say: t.Callable[[str], None],
+        clients: t.Any,
         denied: list[Json],
     ) -> None:
+        """Reads. Raises BadParameter, ReadFailed(not_configured)."""
         self.asked = asked
-        self.source = source
+        self.source = clients.aws_source
         self.denied = denied
         self.refused: ReadFailed | None = None  # the list of plans
-        self.known = self._first(pair, destination, say)
+        self.known = self._first(pair, clients)
         self.roles: list[Role] = []
         if self.refused is None or self.refused.outcome == "forbidden":
             self._second()
 
-    def _first(self, pair: Pair, destination: t.Any, say: t.Callable[[str], None]) -> Known:
+    def _first(self, pair: Pair, clients: t.Any) -> Known:
         """What depends on nothing: lists, settings, and what earlier steps did not hand over."""
-        asked, source = self.asked, self.source
+        asked, source, destination = self.asked, self.source, clients.aws_destination
         reads: dict[str, Read] = {
             "plans": lambda: list_plans(source),
             "source": lambda: source.call("backup", "DescribeRegionSettings"),
@@ -139,17 +140,15 @@ class _Reading:
         }
         if asked.jobs is None:
             since = source.now() - _LOOK_BACK
-            reads["jobs"] = lambda: list_copy_jobs(source, pair, since, say).rows
+            reads["jobs"] = lambda: list_pair_jobs(clients, pair, since, self.denied).copies.rows
         if asked.vaults is None:
-            vault = pair.destination_vault
-            reads["vault"] = lambda: destination.call("backup", "DescribeBackupVault", BackupVaultName=vault)
+            reads["vault"] = lambda: describe_vault(destination, pair.destination_vault)
         answers = side_by_side(reads)
         rows, self.refused = answers["plans"]
-        plans = None if rows is None else read_plans(source, rows, pair.source_vault, say)
+        plans = None if rows is None else read_plans(source, rows, pair.source_vault, clients.progress)
         self._note("source", plans.refused if plans else [])
         jobs = asked.jobs if asked.jobs is not None else self._side("source", "copy jobs", answers["jobs"])
-        sides = ("source", "destination")
-        settings = {side: self._side(side, "DescribeRegionSettings", answers[side]) for side in sides}
+        settings = {side: self._side(side, "DescribeRegionSettings", answers[side]) for side in SIDES}
         vaults = asked.vaults
         if vaults is None:
             vault_row = self._side("destination", "DescribeBackupVault", answers["vault"]) or {}
@@ -260,7 +259,7 @@ class _Reading:
             )
         )
 
-    def _side(self, side: str, what: str, answer: tuple[t.Any, ReadFailed | None]) -> t.Any:
+    def _side(self, side: str, what: str, answer: Answer) -> t.Any:
         self._note(side, [(what, answer[1])] if answer[1] else [])
         return answer[0]
 
@@ -272,7 +271,7 @@ class _Reading:
         for entries in by_reason.values():
             what, failure = entries[0]
             more = f" and {len(entries) - 1} more" if len(entries) > 1 else ""
-            self.denied.append(dict(denied_entry(f"{what}{more}", failure), side=side))
+            self.denied.append(denied_on(side, f"{what}{more}", failure))
 
 
 def _rule_row(known: Known, plan: Plan, rule: Rule) -> Json:

@@ -17,14 +17,13 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws impor
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     ReadFailed,
     clip,
-    duration_parameter,
     evidence,
     failed,
     rfc3339,
     window,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _aws
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import Worst, denied_entry, rows_parameter
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import Worst, rows_parameter
 from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathered, Params, Step
 
 NAME = "health"
@@ -43,17 +42,13 @@ def gather(params: Params, clients: t.Any) -> Gathered:
 
     Two lists, because an event that goes on may not have been touched for longer than the window.
     """
-    names = dict(zip(("source", "destination"), _aws.vault_names(params)))
-    rows = rows_parameter(params)
-    window_s = duration_parameter(params, "window") or 86400.0
+    rows, window_s = rows_parameter(params), _aws.window_parameter(params)
     try:
-        accounts = {"source": clients.aws_source, "destination": clients.aws_destination}
+        query, source = _aws.connected_sides(params, clients), clients.aws_source
     except ReadFailed as failure:
-        return Gathered(failed(NAME, {side: {"vault": name} for side, name in names.items()}, failure))
-    source = accounts["source"]
-    query: Json = {side: _aws.side(account, names[side]) for side, account in accounts.items()}
+        return Gathered(failed(NAME, _aws.named_sides(params), failure))
     query.update(services=list(SERVICES), window=window(source.now(), window_s))
-    regions = list(dict.fromkeys([*(account.region for account in accounts.values()), "global"]))
+    regions = list(dict.fromkeys([*(query[side]["region"] for side in _aws.SIDES), "global"]))
     since = source.now() - timedelta(seconds=window_s)
     answers = _aws.side_by_side(
         {
@@ -84,13 +79,11 @@ def _events(account: t.Any, rows: int, regions: list[str], **more: t.Any) -> _aw
 
     def read() -> _Events:
         worst, going_on = Worst(rows), 0
-        pages = account.pages(
-            "health", "DescribeEvents", token="nextToken", sent_as="nextToken", filter=wanted, maxResults=_PAGE
-        )
-        for page in pages:
-            for event in page.get("events") or []:
-                worst.push(_severity(event), event)
-                going_on += event.get("statusCode") == "open"
+        marks = {"token": "nextToken", "sent_as": "nextToken"}
+        asked = {"filter": wanted, "maxResults": _PAGE}
+        for event in _aws.listed(account, "health", "DescribeEvents", "events", **marks, **asked):
+            worst.push(_severity(event), event)
+            going_on += event.get("statusCode") == "open"
         return _Events(worst, going_on)
 
     return read
@@ -131,7 +124,7 @@ def _descriptions(source: t.Any, events: list[Json]) -> tuple[dict[str, str | No
     try:
         reply = source.call("health", "DescribeEventDetails", eventArns=[event["arn"] for event in events])
     except ReadFailed as failure:
-        return {}, [{**denied_entry("DescribeEventDetails", failure), "side": "source"}]
+        return {}, [_aws.denied_on("source", "DescribeEventDetails", failure)]
     return {
         detail["event"]["arn"]: clip((detail.get("eventDescription") or {}).get("latestDescription"))
         for detail in reply.get("successfulSet") or []

@@ -12,6 +12,7 @@ source has to let that in too. A key tells its state and its grants to other acc
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import typing as t
@@ -25,13 +26,14 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _aws, _aws_policy
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_policy import Decision, OneOf
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import denied_entry, rows_parameter
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import rows_parameter
 from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathered, Params, Step
 
 NAME = "keys"
 ACTIONS = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey")
 _MOST_KEYS = 5  # source keys, and roles
 _GRANTS = 100  # a page; only grants to the principals that are asked for are read
+_MOST_GRANTS = 1000  # of a principal that are counted: one is enough to know that it has some
 _LINKED_ROLE = "role/aws-service-role/backup.amazonaws.com/AWSServiceRoleForBackup"
 _KEY_ARN = re.compile(r"arn:[\w-]+:kms:[a-z0-9-]+:\d{12}:(?:key|alias)/[\w/-]+")
 _ROLE_ARN = re.compile(r"arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+")
@@ -55,17 +57,18 @@ def gather(params: Params, clients: t.Any) -> Gathered:
 
     Raises BadParameter when source_keys or copy_roles are no ARNs of keys and roles.
     """
-    names = dict(zip(("source", "destination"), _aws.vault_names(params)))
+    dummy, vault = _aws.vault_names(params)
     source_keys = _arns(params, "source_keys", _KEY_ARN, "a KMS key")
     roles = _arns(params, "copy_roles", _ROLE_ARN, "an IAM role")
     rows = rows_parameter(params)
     try:
         accounts = {"source": clients.aws_source, "destination": clients.aws_destination}
+        query = _aws.connected_sides(params, clients)
     except ReadFailed as absent:
-        return Gathered(failed(NAME, {side: {"vault": name} for side, name in names.items()}, absent))
+        return Gathered(failed(NAME, _aws.named_sides(params), absent))
     vaults, unread = params.get("vaults_feed"), None
     if not vaults:
-        vaults, unread = _read_vaults(accounts, names["destination"], roles)
+        vaults, unread = _read_vaults(accounts, vault, roles)
     keys = _keys(source_keys[:_MOST_KEYS], accounts, vaults)
     for key in keys:
         key.principals = _principals(key, roles[:_MOST_KEYS], accounts["source"].partition, vaults)
@@ -76,7 +79,7 @@ def gather(params: Params, clients: t.Any) -> Gathered:
         evidence(
             NAME,
             outcome=failure.outcome if failure else "ok" if keys else "empty",
-            query={side: _aws.side(account, names[side]) for side, account in accounts.items()},
+            query=query,
             observed_at=rfc3339(accounts["source"].now()),
             clock=accounts["source"].clock.as_evidence(),
             summary=_summary(shown),
@@ -97,20 +100,17 @@ def _arns(params: Params, option: str, form: re.Pattern[str], what: str) -> list
 
 def _read_vaults(accounts: dict[str, t.Any], vault: str, roles: list[str]) -> tuple[Json, ReadFailed | None]:
     """What the vaults step would have handed over, as far as it is needed here, and why there is no vault in it."""
-    reads: dict[str, _aws.Read] = {
-        "destination": lambda: accounts["destination"].call("backup", "DescribeBackupVault", BackupVaultName=vault)
-    }
+    reads: dict[str, _aws.Read] = {"destination": lambda: _aws.describe_vault(accounts["destination"], vault)}
     if not roles:
-        reads["source"] = lambda: accounts["source"].call("sts", "GetCallerIdentity")
+        reads["source"] = lambda: _aws.caller(accounts["source"])
     answers = _aws.side_by_side(reads)
     found, failure = answers["destination"]
-    caller = answers.get("source", (None, None))[0]
     row = found or {}
     parts = _aws.arn(row.get("BackupVaultArn"))
     return {
         "destination_key_arn": row.get("EncryptionKeyArn"),
         "destination_account": parts.account if parts else None,
-        "source_account": roles[0].split(":", 5)[4] if roles else (caller or {}).get("Account"),
+        "source_account": roles[0].split(":", 5)[4] if roles else answers["source"][0],
     }, failure
 
 
@@ -141,7 +141,7 @@ class _Key:
     def note(self, what: str, failure: ReadFailed) -> None:
         """Keep a refused read; of a key that is gone nothing else can be told."""
         if self.exists is not False:
-            self.denied.append({**denied_entry(f"{what} {self.arn}", failure), "side": self.side})
+            self.denied.append(_aws.denied_on(self.side, f"{what} {self.arn}", failure))
 
     def row(self) -> Json:
         """The row of the evidence."""
@@ -183,7 +183,7 @@ def _keys(source_keys: list[str], accounts: dict[str, t.Any], vaults: Json) -> l
 
 def _principals(key: _Key, roles: list[str], partition: str, vaults: Json) -> list[_Principal]:
     """Who needs this key: the copy's role and, to read in another account, the destination's service-linked role."""
-    organizations = {vaults.get(f"{side}_account"): vaults.get(f"{side}_organization") for side in ("source", "destination")}
+    organizations = {vaults.get(f"{side}_account"): vaults.get(f"{side}_organization") for side in _aws.SIDES}
     source, destination = vaults.get("source_account"), vaults.get("destination_account")
     needed: list[tuple[str, tuple[str, ...], str]] = [(role, (role,), role.split(":", 5)[4]) for role in roles]
     if not roles and source:
@@ -202,9 +202,9 @@ def _read(keys: list[_Key]) -> None:
     for at, key in enumerate(keys):
         if not key.readable:
             continue
-        reads[f"{at} DescribeKey"] = _call(key, "DescribeKey")
+        reads[f"{at} DescribeKey"] = _call(key, "DescribeKey", "KeyMetadata")
         if key.at_home is not False:
-            reads[f"{at} GetKeyPolicy"] = _call(key, "GetKeyPolicy")
+            reads[f"{at} GetKeyPolicy"] = _call(key, "GetKeyPolicy", "Policy")
         for principal in key.principals:
             for arn in principal.arns:
                 reads[f"{at} ListGrants {arn}"] = _grants(key, arn)
@@ -217,39 +217,32 @@ def _read(keys: list[_Key]) -> None:
     _read_aliases(keys)
 
 
-def _call(key: _Key, operation: str) -> _aws.Read:
-    return lambda: key.account.call("kms", operation, KeyId=key.arn)
+def _call(key: _Key, operation: str, member: str) -> _aws.Read:
+    return lambda: _aws.member_of(key.account.call("kms", operation, KeyId=key.arn), member, operation)
 
 
 def _grants(key: _Key, principal: str) -> _aws.Read:
-    """A busy key has tens of thousands of grants; KMS picks those of one principal itself."""
+    """A busy key has tens of thousands of grants; KMS picks those of one principal itself, which may be many as well."""
 
     def read() -> int:
-        pages = key.account.pages(
-            "kms",
-            "ListGrants",
-            token="NextMarker",
-            sent_as="Marker",
-            KeyId=key.arn,
-            GranteePrincipal=principal,
-            Limit=_GRANTS,
-        )
-        return sum(len(page.get("Grants") or []) for page in pages)
+        marks = {"token": "NextMarker", "sent_as": "Marker"}
+        asked = {"KeyId": key.arn, "GranteePrincipal": principal, "Limit": _GRANTS}
+        grants = _aws.listed(key.account, "kms", "ListGrants", "Grants", **marks, **asked)
+        return sum(1 for dummy in itertools.islice(grants, _MOST_GRANTS))
 
     return read
 
 
 def _take_state(key: _Key, answer: Json | None, failure: ReadFailed | None) -> None:
     if failure is None:
-        key.about = (answer or {}).get("KeyMetadata") or {}
-        key.exists = True
+        key.about, key.exists = answer or {}, True
         return
     key.failure = failure
     key.exists = False if failure.outcome == "not_found" else None
     key.note("DescribeKey", failure)
 
 
-def _take_policy(key: _Key, answer: tuple[t.Any, ReadFailed | None] | None) -> None:
+def _take_policy(key: _Key, answer: _aws.Answer | None) -> None:
     if answer is None:
         return
     found, failure = answer
@@ -257,7 +250,7 @@ def _take_policy(key: _Key, answer: tuple[t.Any, ReadFailed | None] | None) -> N
     if failure is None:
         try:
             decisions = {
-                who.name: {action: _decision(key, found.get("Policy"), who, action) for action in ACTIONS}
+                who.name: {action: _decision(key, found, who, action) for action in ACTIONS}
                 for who in key.principals
             }
         except ReadFailed as unreadable:
@@ -306,10 +299,11 @@ def _reasons(name: str, decisions: dict[str, Decision]) -> list[Json]:
     return list(rows.values())
 
 
-def _take_grants(key: _Key, answers: dict[str, tuple[t.Any, ReadFailed | None]]) -> None:
+def _take_grants(key: _Key, answers: _aws.Answers) -> None:
     if not answers:
         return
-    for failure in (failure for dummy, failure in answers.values() if failure):
+    failure = next((failure for dummy, failure in answers.values() if failure), None)
+    if failure is not None:
         key.grants["outcome"] = failure.outcome
         key.note("ListGrants", failure)
         return
@@ -324,12 +318,12 @@ def _take_grants(key: _Key, answers: dict[str, tuple[t.Any, ReadFailed | None]])
 def _read_aliases(keys: list[_Key]) -> None:
     """Only the alias of a key that AWS manages tells which service's it is, and no other account can ask."""
     asked = {key.arn: key for key in keys if key.about.get("KeyManager") == "AWS" and key.at_home is not False}
-    answers = _aws.side_by_side({arn: _call(key, "ListAliases") for arn, key in asked.items()}) if asked else {}
+    answers = _aws.side_by_side({arn: _call(key, "ListAliases", "Aliases") for arn, key in asked.items()}) if asked else {}
     for arn, (found, failure) in answers.items():
         if failure:
             asked[arn].note("ListAliases", failure)
         else:
-            asked[arn].aliases = [alias["AliasName"] for alias in found.get("Aliases") or []]
+            asked[arn].aliases = [str(alias.get("AliasName")) for alias in found]
 
 
 # ----------------------------------------------------------------------------------------------------------- answers
@@ -344,7 +338,7 @@ def _failure(keys: list[_Key], unread: ReadFailed | None) -> ReadFailed | None:
 
 
 def _denied(keys: list[_Key], unread: ReadFailed | None) -> list[Json]:
-    vault = [{**denied_entry("DescribeBackupVault", unread), "side": "destination"}] if unread else []
+    vault = [_aws.denied_on("destination", "DescribeBackupVault", unread)] if unread else []
     return [*vault, *(row for key in keys for row in key.denied)]
 
 
@@ -361,10 +355,10 @@ def _unusable(row: Json) -> bool:
 
 
 def _refused(row: Json) -> bool:
-    """Whether somebody who needs the key is neither let in by its policy nor by a grant."""
-    granted = row["grants"]["for_principals"]
+    """Whether somebody who needs the key is surely let in neither by its policy nor by a grant."""
+    granted, known = row["grants"]["for_principals"], row["grants"]["outcome"] in ("ok", "empty")
     return any(
-        verdict == "denied" or (verdict == "not_mentioned" and name not in granted)
+        verdict == "denied" or (verdict == "not_mentioned" and known and name not in granted)
         for name, per_action in row["policy"]["principals"].items()
         for verdict in per_action.values()
     )

@@ -27,11 +27,13 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     rfc3339,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import (
+    DAY_S,
     Read,
     arn,
+    denied_on,
+    named_sides,
     side_by_side,
     stamp,
-    vault_names,
     vault_spec,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import Pair, vault_pair
@@ -52,12 +54,11 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_logse
     run_search,
     searches,
 )
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import denied_entry, rows_parameter
-from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathered, Params, Step, guarded
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import rows_parameter
+from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathered, Params, Step
 
 NAME = "logs"
 
-_DAY_S = 86400.0
 _MOST_GROUPS = 20
 _SAY_S = 2.0
 
@@ -75,11 +76,10 @@ class _Asked(t.NamedTuple):
 
 def gather(params: Params, clients: t.Any) -> Gathered:
     """Find the log groups, search them side by side, and put together what they tell."""
-    source_vault, destination_vault = vault_names(params)
-    asked = _asked(params)
-    query_row: Json = {"source": {"vault": source_vault}, "destination": {"vault": destination_vault}}
+    asked, query_row = _asked(params), named_sides(params)
+    denied: list[Json] = []
     try:
-        pair, denied = vault_pair(params, clients)
+        pair = vault_pair(params, clients, denied)
         accounts = {"source": clients.aws_source, "destination": clients.aws_destination}
     except ReadFailed as failure:
         return Gathered(failed(NAME, query_row, failure))
@@ -94,7 +94,8 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     run = _Run(asked, pair, accounts, groups[:_MOST_GROUPS], clients.progress)
     if len(groups) > _MOST_GROUPS:
         told = f"Only {_MOST_GROUPS} of {len(groups)} log groups were searched."
-        denied.append(denied_entry("log groups", ReadFailed("not_applicable", told, hint="Name those that matter.")))
+        hint = "Name those that matter in log_groups."
+        denied.append(denied_on(None, "log groups", ReadFailed("not_applicable", told, hint=hint)))
     query_row = {**pair.query(), "window": {"start": stamp(run.span.start), "end": stamp(run.span.end)}}
     if groups:
         run.search()
@@ -111,7 +112,7 @@ def _asked(params: Params) -> _Asked:
     if not 1 <= seconds <= 86400:
         raise BadParameter(f"budget: {seconds:g} cannot be used; give a number of seconds from 1 to 86400.")
     return _Asked(
-        duration_parameter(params, "window", most=90 * _DAY_S) or _DAY_S,
+        duration_parameter(params, "window", most=90 * DAY_S) or DAY_S,
         [str(name) for name in params.get("log_groups") or []],
         pages,
         seconds,
@@ -191,21 +192,24 @@ class _Run:
 
     def _ask_insights(self) -> None:
         """The groups whose class cannot be filtered."""
-        for side, account in self.accounts.items():
-            groups = [group for group in self.groups if group.side == side and any(map(not_filterable, group.failures))]
-            if not groups:
-                continue
-            searched, failure = guarded(partial(query, account, groups, self._errand))
-            for group in groups if failure is None else ():
+        asked: dict[str, list[Group]] = {}
+        for group in self.groups:
+            if any(map(not_filterable, group.failures)):
+                asked.setdefault(group.side, []).append(group)
+        reads: dict[str, Read] = {
+            side: partial(query, self.accounts[side], groups, self._errand) for side, groups in asked.items()
+        }
+        for side, (searched, failure) in side_by_side(reads).items():
+            for group in asked[side] if failure is None else ():
                 group.failures = []
-            self._take(groups, searched, failure)
+            self._take(asked[side], searched, failure)
 
     # ------------------------------------------------------------------------------------------------------- answer
 
     def denied(self) -> list[Json]:
         """Groups that could not be searched, or not for everything: one row a group."""
         return [
-            dict(denied_entry(f"log group {group.name}", _explained(group.failures[0])), side=group.side)
+            denied_on(group.side, f"log group {group.name}", _explained(group.failures[0]))
             for group in self.groups
             if group.failures
         ]

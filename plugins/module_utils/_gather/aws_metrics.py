@@ -14,18 +14,32 @@ from __future__ import annotations
 
 import typing as t
 from datetime import datetime, timedelta
+from functools import partial
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     BadParameter,
     ReadFailed,
-    duration_parameter,
     evidence,
     failed,
     rfc3339,
     window,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _aws_cloudwatch as cloudwatch
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import side_by_side, vault_names, vault_spec
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import (
+    DAY_S,
+    KEPT_S,
+    LOOK_BACK,
+    Answer,
+    Read,
+    denied_on,
+    look_back_parameter,
+    named_sides,
+    side_by_side,
+    side_read,
+    vault_names,
+    vault_spec,
+    window_parameter,
+)
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_figures import (
     Durations,
     breakdown,
@@ -33,21 +47,17 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_figur
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import (
     CopyJobRow,
-    list_pair_jobs,
-    named_sides,
+    jobs_read,
     read_jobs,
-    vault_pair,
 )
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import denied_entry, rows_parameter
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import rows_parameter
 from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathered, Params, Step, guarded
 
 NAME = "metrics"
 
-_DAY_S = 86400.0
 _TOLERANCE = 0.1  # share by which best-effort counts may differ from the jobs
 
 Json = t.Dict[str, t.Any]
-Found = t.Mapping[str, t.Tuple[t.Any, t.Optional[ReadFailed]]]
 
 
 class _Asked(t.NamedTuple):
@@ -72,16 +82,16 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     query.update(window=window(now, asked.window_s), look_back=window(now, asked.look_back_s))
     denied: list[Json] = []
     span = cloudwatch.Span(now - timedelta(seconds=asked.window_s), now)
-    reads: dict[str, t.Callable[[], t.Any]] = {"counts": lambda: cloudwatch.copy_counts(source, asked.vault, span)}
+    reads: dict[str, Read] = {"counts": lambda: cloudwatch.copy_counts(source, asked.vault, span)}
     for name in cloudwatch.CUSTOM:
-        reads[name] = lambda name=name: cloudwatch.find_custom(source, name, asked.namespace)  # type: ignore[misc]
+        reads[name] = partial(cloudwatch.find_custom, source, name, asked.namespace)
     if jobs is None:
-        since = now - timedelta(seconds=asked.look_back_s)
-        reads["jobs"] = lambda: _list_jobs(params, clients, since, query, denied)
+        reads["jobs"] = jobs_read(params, clients, now - timedelta(seconds=asked.look_back_s), denied)
     found = side_by_side(reads)
-    refused = None
-    if jobs is None:
-        jobs, refused = found["jobs"]
+    told, refused = found.get("jobs", (None, None))
+    if told is not None:
+        query.update(told.pair.query())
+        jobs = told.copies.rows
     derived = _derived(asked, jobs, now) if jobs is not None else {"summary": {}, "rows": {}}
     runs = derived["summary"].get("success_rate", {}).get("runs")
     summary = {
@@ -96,7 +106,7 @@ def gather(params: Params, clients: t.Any) -> Gathered:
             query=query,
             summary=summary,
             rows=derived["rows"],
-            covered=None if refused else {"start": query["look_back"]["start"], "end": rfc3339(now)},
+            covered=None if refused else window(now, min(asked.look_back_s, KEPT_S)),
             observed_at=rfc3339(now),
             clock=source.clock.as_evidence(),
             error=refused.as_error() if refused else None,
@@ -124,8 +134,7 @@ def _derived(asked: _Asked, jobs: list[CopyJobRow], now: datetime) -> dict[str, 
 
 
 def _asked(params: Params) -> _Asked:
-    window_s = duration_parameter(params, "window") or _DAY_S
-    look_back_s = duration_parameter(params, "look_back") or 14 * _DAY_S
+    window_s = window_parameter(params)
     given = params.get("threshold")
     threshold = 0.95 if given is None else float(given)
     if not 0 < threshold <= 1:
@@ -136,15 +145,8 @@ def _asked(params: Params) -> _Asked:
             f"custom_metric_namespace: {namespace[:40]!r} is no namespace of CloudWatch; it has at most 255 characters "
             "and does not begin with a colon."
         )
-    look_back_s = max(look_back_s, window_s + _DAY_S)
+    look_back_s = max(look_back_parameter(params), window_s + DAY_S)
     return _Asked(window_s, look_back_s, threshold, namespace, vault_names(params)[1], rows_parameter(params))
-
-
-def _list_jobs(params: Params, clients: t.Any, since: t.Any, query: Json, denied: list[Json]) -> list[CopyJobRow]:
-    pair, unknown = vault_pair(params, clients)
-    denied += unknown
-    query.update(pair.query())
-    return list_pair_jobs(clients, pair, since, denied)[0].rows
 
 
 def _role(row: CopyJobRow) -> str:
@@ -165,21 +167,18 @@ def _counts(
     clients: t.Any,
     vault: str,
     span: cloudwatch.Span,
-    read: tuple[t.Any, ReadFailed | None],
+    read: Answer,
     runs: int | None,
     denied: list[Json],
 ) -> Json:
     """summary.counts. The counts are expected where the jobs are; only jobs without any send us to the other side."""
     (counts, failure), side = read, "source"
     if runs and counts is not None and not _any(counts):
-        there, refused = guarded(lambda: cloudwatch.copy_counts(clients.aws_destination, vault, span))
-        if refused is not None:
-            denied.append(dict(denied_entry("copy counts", refused), side="destination"))
-        elif _any(there):
+        answer = guarded(lambda: cloudwatch.copy_counts(clients.aws_destination, vault, span))
+        there = side_read(answer, "destination", "copy counts", denied)
+        if there is not None and _any(there):
             counts, side = there, "destination"
-    if failure is not None:
-        denied.append(dict(denied_entry("copy counts", failure), side="source"))
-    counts = counts or {}
+    counts = side_read((counts, failure), "source", "copy counts", denied) or {}
     told = {name: counts.get(name) for name in cloudwatch.COUNTS}
     outcome = failure.outcome if failure else "ok" if _any(counts) else "empty"
     difference = None
@@ -193,14 +192,14 @@ def _any(counts: dict[str, t.Any]) -> bool:
     return any(value is not None for value in counts.values())
 
 
-def _custom(source: t.Any, span: cloudwatch.Span, found: Found, denied: list[Json]) -> Json:
+def _custom(source: t.Any, span: cloudwatch.Span, found: t.Mapping[str, Answer], denied: list[Json]) -> Json:
     """summary.custom: figures of the metrics that somebody named as the runbook does; null where there is none."""
     series = {name: found[name][0] or [] for name in cloudwatch.CUSTOM}
     refused = next((failure for name in cloudwatch.CUSTOM if (failure := found[name][1]) is not None), None)
     figures, unread = guarded(lambda: cloudwatch.custom_figures(source, series, span))
     for failure in (refused, unread):
         if failure is not None:
-            denied.append(dict(denied_entry("custom metrics", failure), side="source"))
+            denied.append(denied_on("source", "custom metrics", failure))
     return dict(figures or dict.fromkeys(cloudwatch.CUSTOM))
 
 
@@ -210,7 +209,7 @@ STEP = Step(
     argument_spec=dict(
         vault_spec(),
         window={"type": "str", "default": "24h"},
-        look_back={"type": "str", "default": "14d"},
+        look_back={"type": "str", "default": LOOK_BACK},
         threshold={"type": "float", "default": 0.95},
         custom_metric_namespace={"type": "str"},
         vaults_feed={"type": "dict"},

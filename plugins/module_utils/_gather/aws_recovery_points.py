@@ -24,19 +24,14 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     failed,
     rfc3339,
 )
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _aws, _aws_jobs
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _aws
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import jobs_read, read_jobs
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_points import (
     Points,
     list_points,
     read_points,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import Worst, rows_parameter
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather.aws_copy_lag import (
-    DEFAULT_LOOK_BACK,
-    jobs_reader,
-    side_read,
-    vault_query,
-)
 from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.copies import (
     METHODS,
     SAME_DATE_S,
@@ -61,7 +56,6 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.readiness 
 from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathered, Step
 
 NAME = "recovery_points"
-_JOBS_KEPT_S = 30 * 86400.0  # AWS forgets jobs after that
 _UNMEASURED_S = 2.0  # error of AWS's time where no reply told it
 _QUIET = frozenset({"copied", "expired_by_design", *ASIDE})
 _BADNESS = {verdict: -place for place, verdict in enumerate(VERDICTS)}
@@ -79,9 +73,9 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     asked = _Asked(params)
     try:
         destination = clients.aws_destination
-        query = vault_query(params, clients)
+        query = _aws.connected_sides(params, clients)
     except ReadFailed as failure:
-        return Gathered(failed(NAME, {}, failure))
+        return Gathered(failed(NAME, _aws.named_sides(params), failure))
     denied: list[Json] = []
     reads, since = _reads(params, clients, asked, denied)
     answers = _aws.side_by_side(reads)
@@ -90,9 +84,10 @@ def gather(params: Params, clients: t.Any) -> Gathered:
         return Gathered(failed(NAME, query, refused, denied=denied))
     points, jobs = asked.points, asked.jobs
     if points is None:
-        points = side_read(answers["source"], "recovery points", denied)
+        points = _aws.side_read(answers["source"], "source", "recovery points", denied)
     if jobs is None:
-        jobs = side_read(answers["jobs"], "copy jobs", denied)
+        told = _aws.side_read(answers["jobs"], "source", "copy jobs", denied)
+        jobs = told and told.copies.rows + told.copies.parents
     now = destination.now()
     query["look_back"] = {"start": rfc3339(since), "end": rfc3339(now)}
     clock = destination.clock.as_evidence()
@@ -120,7 +115,7 @@ class _Asked:
     def __init__(self, params: Params) -> None:
         self.source_vault, self.destination_vault = _aws.vault_names(params)
         self.max_rows = rows_parameter(params)
-        self.look_back_s = t.cast(float, duration_parameter(params, "look_back", least=3600))
+        self.look_back_s = _aws.look_back_parameter(params)
         self.rpo_s = duration_parameter(params, "rpo")
         self.expected_s = duration_parameter(params, "expected_window")
         self.owner = params.get("destination_vault_account_id") or None
@@ -129,8 +124,8 @@ class _Asked:
                 f"destination_vault_account_id: {self.owner!r} is no id of an AWS account; it has twelve digits."
             )
         self.points = read_points(params.get("points_feed"))
-        self.jobs = _aws_jobs.read_jobs(params.get("jobs_feed"))
-        parents = _aws_jobs.read_jobs(params.get("parents_feed"), "parents_feed")
+        self.jobs = read_jobs(params.get("jobs_feed"))
+        parents = read_jobs(params.get("parents_feed"), "parents_feed")
         if self.jobs is not None:
             self.jobs += parents or []
         feed = params.get("vaults_feed") or {}
@@ -159,7 +154,7 @@ def _reads(
         if asked.points is None:
             reads["source"] = lambda: list_points(source, asked.source_vault, since, clients.progress)
         if asked.jobs is None:
-            reads["jobs"] = jobs_reader(params, clients, since, denied, parents=True)
+            reads["jobs"] = jobs_read(params, clients, since, denied)
     return reads, since
 
 
@@ -318,7 +313,7 @@ class _Books:
 
 def _jobs_since(points: Points | None, look_back_s: float, now: float) -> float:
     """From when on every job is known: AWS forgets them, and no older ones were read than points."""
-    return max(now - look_back_s if points is None else points.since, now - _JOBS_KEPT_S)
+    return max(now - look_back_s if points is None else points.since, now - _aws.KEPT_S)
 
 
 STEP = Step(
@@ -326,7 +321,7 @@ STEP = Step(
     gather=gather,
     argument_spec={
         **_aws.vault_spec(),
-        "look_back": {"type": "str", "default": DEFAULT_LOOK_BACK},
+        "look_back": {"type": "str", "default": _aws.LOOK_BACK},
         "rpo": {"type": "str"},
         "expected_window": {"type": "str"},
         "destination_vault_account_id": {"type": "str"},

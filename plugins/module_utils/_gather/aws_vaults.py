@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import difflib
 import typing as t
+from functools import partial
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import (
     CREDENTIAL_OPTIONS,
@@ -31,11 +32,9 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     rfc3339,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _aws, _aws_policy
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import denied_entry
 from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathered, Params, Step
 
 NAME = "vaults"
-SIDES = ("source", "destination")
 DEFAULT_QUOTA = 1_000_000  # recovery points of a vault
 _QUOTA_CODE = "L-514878B6"
 _ASK_QUOTA_ABOVE = 0.5  # below this share of the default no quota can be near
@@ -51,7 +50,6 @@ _NETWORK = {
 }
 
 Json = t.Dict[str, t.Any]
-Answer = t.Tuple[t.Any, t.Optional[ReadFailed]]
 
 
 def gather(params: Params, clients: t.Any) -> Gathered:
@@ -60,11 +58,11 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     Raises BadParameter when the options name one vault twice, and when AWS does not accept the credentials or the role
     that they name: then nothing can be diagnosed.
     """
-    names = dict(zip(SIDES, _aws.vault_names(params)))
+    names = dict(zip(_aws.SIDES, _aws.vault_names(params)))
     try:
         accounts = {"source": clients.aws_source, "destination": clients.aws_destination}
     except ReadFailed as failure:
-        return Gathered(failed(NAME, {side: {"vault": name} for side, name in names.items()}, failure))
+        return Gathered(failed(NAME, _aws.named_sides(params), failure))
     theirs = {option for option, value in (params.get("destination") or {}).items() if value is not None}
     one_identity = not theirs.intersection(CREDENTIAL_OPTIONS)
     if one_identity and accounts["source"].region == accounts["destination"].region:
@@ -77,7 +75,7 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     _ask_for_missing(sides.values(), one_identity)
     if sides["source"].arn:
         _refuse_one_vault(sides["source"].arn, sides["destination"].arn)
-    return _answer(sides, _ask_further(sides))
+    return _answer(_aws.connected_sides(params, clients), sides, _ask_further(sides))
 
 
 def _refuse_one_vault(source: str, destination: str | None) -> None:
@@ -107,7 +105,7 @@ class _Side:
 
     def note(self, what: str, failure: ReadFailed) -> None:
         """Keep a refused read."""
-        self.denied.append({**denied_entry(what, failure), "side": self.name})
+        self.denied.append(_aws.denied_on(self.name, what, failure))
 
     @property
     def outcome(self) -> str:
@@ -138,8 +136,8 @@ def _ask_vaults(sides: t.Iterable[_Side]) -> None:
     """Both vaults and both policies, at once."""
     reads: dict[str, _aws.Read] = {}
     for side in sides:
-        for what, operation in (("vault", "DescribeBackupVault"), ("policy", "GetBackupVaultAccessPolicy")):
-            reads[f"{side.name} {what}"] = _call(side, "backup", operation, BackupVaultName=side.vault)
+        reads[f"{side.name} vault"] = partial(_aws.describe_vault, side.account, side.vault)
+        reads[f"{side.name} policy"] = _call(side, "backup", "GetBackupVaultAccessPolicy", BackupVaultName=side.vault)
     answers = _aws.side_by_side(reads)
     for side in sides:
         row, side.failure = answers[f"{side.name} vault"]
@@ -192,11 +190,10 @@ def _ask_for_missing(sides: t.Collection[_Side], one_identity: bool) -> None:
         if side.failure and outcome == "forbidden" and side.failure.code not in UNIDENTIFIED:
             reads[f"{side.name} list"] = _vaults_of(side)
         if side.owner is None and outcome in ("forbidden", "not_found"):
-            reads[f"{side.name} caller"] = _call(side, "sts", "GetCallerIdentity")
+            reads[f"{side.name} caller"] = partial(_aws.caller, side.account)
     answers = _aws.side_by_side(reads) if reads else {}
     for side in sides:
-        caller = answers.get(f"{side.name} caller", (None, None))[0]
-        side.owner = side.owner or (caller or {}).get("Account")
+        side.owner = side.owner or answers.get(f"{side.name} caller", (None, None))[0]
         _take_list(side, *answers.get(f"{side.name} list", (None, None)))
         if side.failure and side.exists is not False:
             side.note("DescribeBackupVault", side.failure)
@@ -215,8 +212,8 @@ def _vaults_of(side: _Side) -> _aws.Read:
     """{name: row} of all vaults that there are; an account has 300 of them at most unless AWS allows more."""
 
     def read() -> dict[str, Json]:
-        pages = side.account.pages("backup", "ListBackupVaults", MaxResults=_aws.PAGE)
-        return {row["BackupVaultName"]: row for page in pages for row in page.get("BackupVaultList") or []}
+        rows = _aws.listed(side.account, "backup", "ListBackupVaults", "BackupVaultList", MaxResults=_aws.PAGE)
+        return {str(row.get("BackupVaultName")): row for row in rows if row.get("BackupVaultArn")}
 
     return read
 
@@ -262,7 +259,7 @@ def _ask_further(sides: dict[str, _Side]) -> _Organizations | None:
     return _organizations(source, answers["settings"], ours, theirs)
 
 
-def _take_quota(side: _Side, answer: Answer | None) -> None:
+def _take_quota(side: _Side, answer: _aws.Answer | None) -> None:
     if answer is None:
         return
     if answer[1]:
@@ -278,7 +275,7 @@ def _same_account(sides: dict[str, _Side]) -> bool | None:
     return None if None in owners else len(owners) == 1
 
 
-def _organization(side: _Side, answer: Answer) -> str | None:
+def _organization(side: _Side, answer: _aws.Answer) -> str | None:
     """The id of the account's organization; "" for none, None for unknown."""
     found, failure = answer
     if failure is None:
@@ -289,7 +286,7 @@ def _organization(side: _Side, answer: Answer) -> str | None:
     return None
 
 
-def _organizations(source: _Side, settings: Answer, ours: str | None, theirs: str | None) -> _Organizations:
+def _organizations(source: _Side, settings: _aws.Answer, ours: str | None, theirs: str | None) -> _Organizations:
     found, failure = settings
     if failure is None:
         value = (found.get("GlobalSettings") or {}).get("isCrossAccountBackupEnabled")
@@ -303,7 +300,7 @@ def _organizations(source: _Side, settings: Answer, ours: str | None, theirs: st
 # ----------------------------------------------------------------------------------------------------------- answers
 
 
-def _answer(sides: dict[str, _Side], cross: _Organizations | None) -> Gathered:
+def _answer(query: Json, sides: dict[str, _Side], cross: _Organizations | None) -> Gathered:
     source, destination = sides["source"], sides["destination"]
     same = _same_account(sides)
     policies = {name: _policy(side, sides, cross) for name, side in sides.items()}
@@ -312,7 +309,7 @@ def _answer(sides: dict[str, _Side], cross: _Organizations | None) -> Gathered:
         evidence(
             NAME,
             outcome=failure.outcome if failure else "ok",
-            query={name: _aws.side(side.account, side.vault) for name, side in sides.items()},
+            query=query,
             observed_at=rfc3339(source.account.now()),
             clock=source.account.clock.as_evidence(),
             summary={

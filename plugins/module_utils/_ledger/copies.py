@@ -26,7 +26,12 @@ OPEN = frozenset({"CREATED", "RUNNING"})
 # CreationDate is exact to the millisecond; some services cut it to seconds, and some round it coarsely.
 TOLERANCES_S = (0.001, 2.0, 60.0)
 SAME_DATE_S = TOLERANCES_S[-1]  # beyond it the date of a copy is not that of its source
-_CONTINUOUS = ":recovery-point:continuous"
+_CONTINUOUS = ":recovery-point:continuous:"
+
+
+def is_continuous(point: str) -> bool:
+    """Whether the ARN of a recovery point is that of a continuous backup."""
+    return _CONTINUOUS in point
 
 
 class RecoveryPoint(t.NamedTuple):
@@ -50,10 +55,26 @@ class RecoveryPoint(t.NamedTuple):
     @property
     def continuous(self) -> bool:
         """One point that moves with its resource; copies are made from temporary snapshots of it."""
-        return _CONTINUOUS in self.arn
+        return is_continuous(self.arn)
 
 
-class Job(t.Protocol):
+class Named(t.Protocol):
+    """Anything that is about a resource."""
+
+    @property
+    def resource_arn(self) -> str:
+        """ARN."""
+
+    @property
+    def resource(self) -> str:
+        """Its name."""
+
+    @property
+    def type(self) -> str:
+        """Of the resource."""
+
+
+class Job(Named, t.Protocol):
     """What the ledger needs of a copy job; times are epoch seconds."""
 
     @property
@@ -81,40 +102,12 @@ class Job(t.Protocol):
         """ARN; None where there is none yet."""
 
     @property
-    def resource_arn(self) -> str:
-        """ARN."""
-
-    @property
-    def resource(self) -> str:
-        """Its name."""
-
-    @property
-    def type(self) -> str:
-        """Of the resource."""
-
-    @property
     def message(self) -> str | None:
         """What AWS says."""
 
     @property
     def origin(self) -> t.Any:
         """Has delete_after_days: how long the copy is kept from the creation of its source; None keeps it."""
-
-
-class Named(t.Protocol):
-    """Anything that is about a resource."""
-
-    @property
-    def resource_arn(self) -> str:
-        """ARN."""
-
-    @property
-    def resource(self) -> str:
-        """Its name."""
-
-    @property
-    def type(self) -> str:
-        """Of the resource."""
 
 
 def resource_names(*lists: t.Iterable[Named]) -> dict[str, tuple[str, str]]:

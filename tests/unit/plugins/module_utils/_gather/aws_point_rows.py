@@ -112,6 +112,7 @@ def clients(source=(), destination=(), jobs=(), backups=(), **replies):
         DESTINATION,
         {
             "backup:ListRecoveryPointsByBackupVault": listed("RecoveryPoints", destination),
+            "backup:ListCopyJobs": {"CopyJobs": []},
             "sts:GetCallerIdentity": {"Account": DESTINATION},
             **replies,
         },

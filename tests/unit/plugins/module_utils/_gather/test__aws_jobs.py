@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _aws_feed as feed
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _aws_jobs as jobs
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_upstream import read_upstream
 from ansible_collections.sre.backup_sync.tests.unit.plugins.module_utils._gather.aws_rows import THERE, copy, job_id
 from ansible_collections.sre.backup_sync.tests.unit.plugins.module_utils._gather.fake_accounts import (
     DESTINATION,
@@ -64,13 +66,13 @@ def test_every_row_comes_back_as_it_was(rows):
 
 
 def test_more_rows_than_a_block_come_back(monkeypatch):
-    monkeypatch.setattr(jobs, "_BLOCK", 2)
+    monkeypatch.setattr(feed, "_BLOCK", 2)
     reader = jobs.JobReader()
     rows = [reader.row(copy(number, age=number)) for number in range(1, 6)]
     assert jobs.read_jobs(jobs.pack_jobs(rows)) == rows
 
 
-@pytest.mark.parametrize("text", ["nonsense", "QUJD", jobs.pack_lines([]), jobs.pack_lines([{"layout": 1}, {"x": 1}])])
+@pytest.mark.parametrize("text", ["nonsense", "QUJD", feed.pack_lines([]), feed.pack_lines([{"layout": 1}, {"x": 1}])])
 def test_what_is_no_feed_is_refused_by_the_option_s_name(text):
     with pytest.raises(BadParameter, match="^jobs_feed: "):
         jobs.read_jobs(text)
@@ -78,12 +80,12 @@ def test_what_is_no_feed_is_refused_by_the_option_s_name(text):
 
 def test_a_feed_of_another_layout_is_refused():
     with pytest.raises(BadParameter, match="another release"):
-        jobs.read_jobs(jobs.pack_lines([{"layout": 99}]))
+        jobs.read_jobs(feed.pack_lines([{"layout": 99}]))
 
 
 def test_no_feed_is_none():
     assert jobs.read_jobs(None) is None
-    assert jobs.read_upstream("") is None
+    assert read_upstream("") is None
 
 
 def test_a_row_says_what_aws_said():
@@ -105,7 +107,8 @@ def test_an_empty_object_for_an_arn_is_none():
 
 def test_the_arn_of_the_destination_comes_from_the_step_before():
     clients = FakeClients(FakeAccount())
-    pair, denied = jobs.vault_pair({"vault_name": "main", "vaults_feed": {"destination_arn": THERE}}, clients)
+    denied = []
+    pair = jobs.vault_pair({"vault_name": "main", "vaults_feed": {"destination_arn": THERE}}, clients, denied)
     assert (pair.destination_arn, pair.destination_region, denied) == (THERE, "eu-central-1", [])
     assert clients.aws_source.calls + clients.aws_destination.calls == 0
 
@@ -113,16 +116,17 @@ def test_the_arn_of_the_destination_comes_from_the_step_before():
 def test_alone_the_destination_is_asked_who_it_is():
     who = {"sts:GetCallerIdentity": {"Account": DESTINATION}}
     destination = FakeAccount("destination", "eu-central-1", replies=who)
-    pair, denied = jobs.vault_pair(
-        {"vault_name": "main", "destination_vault_name": "dr"}, FakeClients(FakeAccount(), destination)
-    )
+    denied = []
+    params = {"vault_name": "main", "destination_vault_name": "dr"}
+    pair = jobs.vault_pair(params, FakeClients(FakeAccount(), destination), denied)
     assert pair.destination_arn == vault_arn("eu-central-1", DESTINATION, "dr")
     assert not denied
 
 
 def test_a_destination_that_does_not_answer_leaves_region_and_name():
     destination = FakeAccount("destination", "eu-central-1", replies={"sts:GetCallerIdentity": forbidden()})
-    pair, denied = jobs.vault_pair({"vault_name": "main"}, FakeClients(FakeAccount(), destination))
+    denied = []
+    pair = jobs.vault_pair({"vault_name": "main"}, FakeClients(FakeAccount(), destination), denied)
     assert pair.destination_arn is None
     assert [(row["what"], row["side"]) for row in denied] == [("destination account", "destination")]
     assert pair.leads_here(copy(1))
@@ -183,10 +187,19 @@ def test_newest_first_and_among_equals_what_is_open():
     assert [row.copy_job for row in found.rows] == [job_id(3), job_id(2), job_id(4), job_id(1)]
 
 
+@pytest.mark.parametrize("reply", [{}, {"CopyJobs": None}, [{"CopyJobs": [copy(1)]}, {}]])
+def test_an_answer_without_its_list_is_no_empty_list(reply):
+    account = FakeAccount(replies={"backup:ListCopyJobs": reply})
+    pair = jobs.Pair("eu-west-1", "main", "eu-central-1", "main", THERE)
+    with pytest.raises(ReadFailed, match="ListCopyJobs has no CopyJobs") as caught:
+        jobs.list_copy_jobs(account, pair, NOW.replace(day=6), lambda dummy: None)
+    assert caught.value.outcome == "error"
+
+
 def test_progress_is_said_on_a_long_list():
     said = []
-    pages = [{"CopyJobs": [{}] * 1000}] * 20
-    assert sum(1 for dummy in jobs.rows_of(pages, "CopyJobs", said.append, "copy jobs")) == 20000
+    account = FakeAccount(replies={"backup:ListCopyJobs": [{"CopyJobs": [{}] * 1000}] * 20})
+    assert sum(1 for dummy in jobs.rows_of(account, "ListCopyJobs", "CopyJobs", said.append, "copy jobs")) == 20000
     assert said == ["copy jobs: 10,000 read", "copy jobs: 20,000 read"]
 
 

@@ -168,6 +168,25 @@ def test_a_named_job_that_nobody_knows(there, says):
     assert says in told["error"]["message"]
 
 
+def test_a_side_that_did_not_say_is_among_the_refused():
+    clients = sides(destination={"backup:DescribeCopyJob": forbidden("DescribeCopyJob")})
+    told = gather({**VAULTS, "copy_job_id": job_id(7)}, clients).evidence
+    assert [(row["side"], row["what"], row["outcome"]) for row in told["denied"]] == [
+        ("destination", "copy job", "forbidden")
+    ]
+    assert job_id(7) in told["error"]["message"]
+
+
+def test_an_answer_without_the_job_is_a_failed_read():
+    told = gather({**VAULTS, "copy_job_id": job_id(7)}, sides(described={})).evidence
+    assert (told["outcome"], told["error"]["code"]) == ("error", "IncompleteReply")
+
+
+def test_alone_the_row_says_which_side_knows_the_job():
+    told = gather(VAULTS, sides(copy(1, state="FAILED"))).evidence
+    assert (told["job"]["copy_job"], told["job"]["observed_in"]) == (job_id(1), "source")
+
+
 def test_a_refusal_is_not_taken_for_a_missing_job():
     clients = sides(described=forbidden("DescribeCopyJob"))
     told = gather({**VAULTS, "copy_job_id": job_id(7)}, clients).evidence

@@ -11,7 +11,8 @@ from datetime import timedelta
 import pytest
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_copyrows import fold_message
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import read_jobs, read_upstream
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import read_jobs
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_upstream import read_upstream
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather.aws_copy_jobs import gather
 from ansible_collections.sre.backup_sync.tests.unit.plugins.module_utils._gather.aws_rows import (
     ROLE,
@@ -190,6 +191,23 @@ def test_waiting_for_the_resource_is_not_stuck(jobs, backups, running, waiting, 
     row = next(row for row in told["jobs"] if row["copy_job"] == job_id(1))
     assert row["stuck"] is bool(stuck)
     assert row["sibling_running"] is (None if isinstance(running, ReadFailed) else bool(waiting))
+
+
+@pytest.mark.parametrize("where", ["backups refused", "seen at the destination"])
+def test_nothing_is_stuck_where_nobody_could_see_what_else_goes_on(where):
+    waiting = [copy(1, age=5, state="CREATED")]
+    if where == "backups refused":
+        told = found(waiting, forbidden("ListBackupJobs"))
+    else:
+        told = found((), (), waiting)
+    assert told["summary"]["stuck"] == 0
+    assert (told["jobs"][0]["sibling_running"], told["jobs"][0]["stuck"]) == (None, False)
+
+
+def test_lists_of_jobs_that_could_not_be_read_are_absent_not_empty():
+    told = found(forbidden(), [backup(1, state="FAILED", age=3)])
+    assert (told["outcome"], told["total"]) == ("forbidden", {"upstream": 1})
+    assert "jobs" not in told
 
 
 def test_copies_elsewhere_are_asked_for_only_when_a_job_waits_for_no_visible_reason():

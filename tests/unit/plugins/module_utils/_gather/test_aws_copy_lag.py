@@ -28,8 +28,8 @@ from ansible_collections.sre.backup_sync.tests.unit.plugins.module_utils._gather
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _aws_jobs
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _aws_upstream
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_points import read_points
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather.aws_copy_lag import STEP
 
@@ -224,7 +224,7 @@ def test_two_points_are_no_rhythm():
 
 def test_the_list_is_bounded_by_the_look_back_and_read_in_large_pages():
     both = clients([point("source", "s", 5)])
-    gathered(both, jobs_feed=packed_jobs(), upstream=_aws_jobs.pack_upstream([]), look_back="3d")
+    gathered(both, jobs_feed=packed_jobs(), upstream_feed=_aws_upstream.pack_upstream([]), look_back="3d")
     assert both.aws_source.operations() == ["ListRecoveryPointsByBackupVault"]
     (asked,) = both.aws_source.arguments("ListRecoveryPointsByBackupVault")
     assert (asked["BackupVaultName"], asked["MaxResults"]) == ("main", 1000)
@@ -298,7 +298,7 @@ def test_an_empty_vault_is_empty():
         ({"look_back": "soon"}, "look_back"),
         ({"expected_window": "often"}, "expected_window"),
         ({"jobs_feed": "x"}, "jobs_feed"),
-        ({"upstream": "x"}, "upstream"),
+        ({"upstream_feed": "x"}, "upstream_feed"),
         ({"queued": {"J": "long"}}, "queued"),
         ({"vault_name": "a/b"}, "vault_name"),
         ({"max_rows": 0}, "max_rows"),
@@ -324,3 +324,24 @@ def test_the_order_of_rows_does_not_matter(chance: random.Random, states):
     chance.shuffle(points)
     chance.shuffle(jobs)
     assert evidence(points, jobs) == expected
+
+
+def test_alone_jobs_that_only_the_destination_knows_count():
+    mine = [job("J", "s", "d", hours=4 + 2 / 3)]
+    both = clients([point("source", "s", 5)], **{"backup:ListCopyJobs": {"CopyJobs": mine}})
+    assert only(gathered(both).evidence)["verdict"] == "on_time"
+
+
+def test_sides_that_cannot_be_connected_to_are_named():
+    class NoLibrary:
+        """Clients where botocore is absent."""
+
+        @property
+        def aws_source(self):
+            """See Clients."""
+            raise ReadFailed("not_configured", "The Python library boto3 is not installed where this step runs.")
+
+    told = gathered(NoLibrary(), region="eu-west-1").evidence
+    assert told["outcome"] == "not_configured"
+    assert told["query"]["source"] == {"region": "eu-west-1", "vault": "main"}
+    assert told["query"]["destination"] == {"region": "eu-central-1", "vault": "main"}

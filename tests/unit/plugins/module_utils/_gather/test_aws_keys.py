@@ -233,6 +233,22 @@ def test_refused_reads_are_told_and_the_step_goes_on():
     assert DATA in evidence["denied"][0]["what"]
 
 
+def test_who_may_have_a_grant_that_nobody_could_list_is_not_called_denied():
+    hidden = kms(DATA, statement(root(fake.SOURCE)), ListGrants=fake.forbidden("ListGrants", "kms"))
+    evidence = run(hidden)[0]
+    assert row(evidence, "source")["policy"]["principals"][LINKED] == every("not_mentioned")
+    assert evidence["summary"]["denied"] == 0
+    listed = kms(DATA, statement(root(fake.SOURCE)))
+    assert run(listed)[0]["summary"]["denied"] == 1
+
+
+def test_grants_are_counted_up_to_a_thousand():
+    many = [{"Grants": [{"GrantId": "1"}] * 100}] * 30
+    evidence, accounts = run(kms(DATA, statement(root(fake.SOURCE), LINKED), ListGrants=many))
+    assert row(evidence, "source")["grants"]["count"] == 2000  # of the role and of the linked role
+    assert len(accounts["source"].arguments("ListGrants")) == 20
+
+
 def test_with_every_key_refused_the_step_has_no_answer():
     refused = {f"kms:{name}": fake.forbidden(name, "kms") for name in ("DescribeKey", "GetKeyPolicy", "ListGrants")}
     evidence = run(refused, refused)[0]
