@@ -100,6 +100,8 @@ def run_step(step: Step, params: Params, clients: t.Any) -> dict[str, t.Any]:
     requests = clients.requests()
     if requests:
         gathered.evidence["requests"] = requests
+        if requests["throttled"]:
+            gathered.warnings.append(f"AWS asked to slow down {requests['throttled']} times; these calls were tried again.")
     result = json.loads(
         json.dumps({"changed": False, "evidence": gathered.evidence, "feed": gathered.feed}, default=str)
     )

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import ReadFailed
@@ -21,6 +22,7 @@ MOST_ATTEMPTS = 5
 CONNECT_S = 5.0
 NOT_AWS = "not_aws"  # the code of an answer that AWS does not give
 _MOST_WITHOUT_ANSWER = 2
+_QUERY = re.compile(r"(?<=\S)\?\S+?(?=[\"'\s]|$)")  # of a URL: the moment that it holds makes each message another one
 
 # Error codes by what they mean for the reader; every service has its own words for the same thing.
 THROTTLED = frozenset(
@@ -130,8 +132,10 @@ def read_failed(asked: Asked, exc: Exception) -> ReadFailed:
 
 def _why(exc: Exception) -> str:
     if isinstance(exc, aws_errors.ConnectTimeoutError):
-        return f"no connection to {exc.kwargs.get('endpoint_url')} within {CONNECT_S:g} s."
-    return sentence(exc)
+        said = f"no connection to {exc.kwargs.get('endpoint_url')} within {CONNECT_S:g} s."
+    else:
+        said = sentence(exc)
+    return _QUERY.sub("", said)
 
 
 def _way(asked: Asked, exc: Exception) -> str:

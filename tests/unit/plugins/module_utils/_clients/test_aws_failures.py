@@ -4,42 +4,71 @@
 
 from __future__ import annotations
 
-import botocore.exceptions
+import botocore.exceptions as aws_errors
+import botocore.parsers
 import pytest
-from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws_failures import Asked, read_failed
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws_failures import (
+    Asked,
+    is_connecting,
+    most_attempts,
+    read_failed,
+)
 
-KEY = "arn:aws:kms:eu-west-1:111122223333:key/0a1b2c3d"
-VAULT = "arn:aws:backup:eu-central-1:111122223333:backup-vault:main"
-POINT = "arn:aws:ec2:eu-west-1::snapshot/snap-1"
-ROLE = "arn:aws:iam::111122223333:role/copy"
-REFUSED = {"Error": {"Code": "AccessDeniedException", "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+URL = "https://backup.eu-west-1.amazonaws.com/copy-jobs/?createdAfter=2026-11-07T01%3A35Z"
+TIMEOUT = aws_errors.ConnectTimeoutError(endpoint_url=URL)
+REFUSED = aws_errors.EndpointConnectionError(endpoint_url=URL)
+CLOSED = aws_errors.ConnectionClosedError(endpoint_url=URL)
+SLOW = aws_errors.ReadTimeoutError(endpoint_url=URL)
+UNTRUSTED = aws_errors.SSLError(endpoint_url=URL, error="certificate verify failed")
+PROXY = aws_errors.ProxyConnectionError(proxy_url="http://proxy:3128")
+
+
+def asked(**options):
+    return Asked("backup", "ListCopyJobs", {}, "eu-west-1", "destination", options, options, 20.0)
+
+
+def answered(status, code, message):
+    reply = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return aws_errors.ClientError(reply, "ListCopyJobs")
 
 
 @pytest.mark.parametrize(
-    ("service", "operation", "arguments", "action", "resource"),
+    "exc, outcome, said, hint",
     [
-        ("backup", "ListCopyJobs", {"ByDestinationVaultArn": VAULT}, "backup:ListCopyJobs", "*"),
-        ("backup", "DescribeBackupVault", {"BackupVaultName": "main"}, "backup:DescribeBackupVault", "*"),
-        (
-            "backup",
-            "DescribeRecoveryPoint",
-            {"BackupVaultName": "main", "RecoveryPointArn": POINT},
-            "backup:DescribeRecoveryPoint",
-            POINT,
-        ),
-        ("kms", "GetKeyPolicy", {"KeyId": KEY}, "kms:GetKeyPolicy", KEY),
-        ("kms", "ListGrants", {"KeyId": KEY, "GranteePrincipal": ROLE}, "kms:ListGrants", KEY),
-        ("kms", "DescribeKey", {"KeyId": KEY.replace("key/", "alias/")}, "kms:DescribeKey", "*"),
-        ("kms", "ListAliases", {"KeyId": KEY}, "kms:ListAliases", "*"),
-        ("sts", "AssumeRole", {"RoleArn": ROLE}, "sts:AssumeRole", ROLE),
-        ("service-quotas", "GetServiceQuota", {"ServiceCode": "backup"}, "servicequotas:GetServiceQuota", "*"),
+        (TIMEOUT, "unreachable", "no connection to https://backup.eu-west-1.amazonaws.com/copy-jobs/ within 5 s.", "DNS"),
+        (REFUSED, "unreachable", 'the endpoint URL: "https://backup.eu-west-1.amazonaws.com/copy-jobs/".', "DNS"),
+        (SLOW, "timeout", "did not answer ListCopyJobs within 20 s.", "the option timeout"),
+        (UNTRUSTED, "unreachable", "certificate verify failed", "the option aws_ca_bundle"),
+        (PROXY, "unreachable", "http://proxy:3128", "HTTPS_PROXY"),
+        (answered(502, "502", "Bad Gateway"), "error", "status 502 and no error that AWS has", "proxy"),
+        (answered(400, "Odd", "<html>login</html>"), "error", "status 400 and no error that AWS has", "proxy"),
+        (botocore.parsers.ResponseParserError("no JSON"), "error", "something else than AWS does", "proxy"),
+        (answered(400, "ExpiredTokenException", "x"), "forbidden", "the session token has expired", "destination side"),
+        (answered(429, "SlowDown", "x"), "throttled", "throttled ListCopyJobs 5 times", None),
+        (answered(400, "ResourceNotFoundException", "gone"), "not_found", "refused ListCopyJobs: gone", None),
+        (answered(403, "SubscriptionRequiredException", "pay"), "not_configured", "pay", None),
+        (answered(500, "InternalFailure", "sorry"), "error", "refused ListCopyJobs: sorry", None),
     ],
 )
-def test_the_grant_would_allow_the_call(service, operation, arguments, action, resource):
-    asked = Asked(service, operation, arguments, "eu-west-1", "source", {}, (), 20.0)
-    failure = read_failed(asked, botocore.exceptions.ClientError(REFUSED, operation))
-    assert failure.outcome == "forbidden"
-    assert failure.grant == {
-        "kind": "iam",
-        "statement": {"Effect": "Allow", "Action": action, "Resource": resource},
-    }
+def test_what_happened_and_the_remedy(exc, outcome, said, hint):
+    failure = read_failed(asked(), exc)
+    assert failure.outcome == outcome
+    assert failure.message.startswith("backup in eu-west-1 (destination)") and said in failure.message
+    assert "?" not in failure.message
+    assert hint in failure.hint if hint else failure.hint is None
+
+
+def test_an_endpoint_that_was_given_is_in_doubt_by_the_name_of_its_option():
+    given = asked(endpoint_url="https://127.0.0.1:1")
+    assert read_failed(given, REFUSED).hint == "Check the option destination.endpoint_url."
+    assert "destination.endpoint_url: is https://127.0.0.1:1 AWS" in read_failed(given, answered(502, "502", "x")).hint
+
+
+@pytest.mark.parametrize(
+    "exc, attempts, connecting",
+    [(TIMEOUT, 1, True), (UNTRUSTED, 1, True), (REFUSED, 2, True), (PROXY, 2, True), (CLOSED, 2, False), (SLOW, 2, False)],
+)
+def test_how_often_a_call_without_an_answer_is_sent(exc, attempts, connecting):
+    assert most_attempts(exc, known=False) == attempts
+    assert most_attempts(exc, known=True) == 1
+    assert is_connecting(exc) is connecting
