@@ -57,7 +57,8 @@ _VARIABLES = (
     (re.compile(r"\bdestination_vault_account_id\b"), r"region_sync_step_options.recovery_points.\g<0>", 0),
     (re.compile(r"\bdestination\.(region|vault_name)\b"), r"region_sync_destination_\1", 0),
     (re.compile(r"\bdestination\.(\w+)"), r"region_sync_destination.\1", 0),
-    (re.compile(r"(?<![\w.])(profile|role_arn|endpoint_url|ca_bundle|access_key)\b"), r"region_sync_source.\1", 0),
+    (re.compile(r"(?<![\w.])(profile|role_arn|endpoint_url|access_key)\b"), r"region_sync_source.\1", 0),
+    (re.compile(r"(?<=the option )(aws_ca_bundle|aws_config|timeout)\b"), r"region_sync_source.\1", 0),
     (
         re.compile(
             r"(?<!region_sync_)\b(?:vault_name|destination_vault_name|copy_job_id|look_back|window|expected_window|"
