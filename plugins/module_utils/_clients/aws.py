@@ -121,8 +121,8 @@ class Account:
         """Prepare the connection; nothing is sent yet.
 
         options: values of aws_spec(). name: source or destination, for messages. own: which options the destination has
-        not from the source. roles: where the credentials of an assumed role are kept. Raises BadParameter when the options cannot make a connection, ReadFailed(not_configured)
-        when botocore is absent.
+        not from the source. roles: where the credentials of an assumed role are kept. Raises BadParameter when the
+        options cannot make a connection, ReadFailed(not_configured) when botocore is absent.
         """
         if not HAS_BOTOCORE:
             raise ReadFailed(

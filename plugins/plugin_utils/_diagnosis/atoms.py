@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import Verdict

@@ -13,7 +13,6 @@ import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
     figure,
-    rows,
     step,
     text,
     usable,

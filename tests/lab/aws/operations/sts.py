@@ -86,7 +86,6 @@ def decode_authorization_message(place: Place, call: Call) -> dict[str, Any]:
     return {"DecodedMessage": decoded}
 
 
-
 def _role_arn(place: Place, call: Call) -> str:
     return str(call.params["RoleArn"])
 

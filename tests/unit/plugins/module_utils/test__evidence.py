@@ -112,7 +112,7 @@ def test_secrets_of_an_inline_kubeconfig_and_nothing_else():
 
 def test_an_unknown_outcome_is_refused_where_it_is_made():
     with pytest.raises(ValueError, match="'denied' is no outcome"):
-        tools.ReadFailed("denied", "no")
+        raise tools.ReadFailed("denied", "no")
     with pytest.raises(ValueError, match="'nothing' is no outcome"):
         tools.evidence("jobs", outcome="nothing", query={})
     assert tools.failed("jobs", {}, tools.ReadFailed("throttled", "slow down"))["outcome"] == "throttled"
