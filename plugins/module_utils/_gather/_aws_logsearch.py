@@ -190,7 +190,8 @@ def query(account: t.Any, groups: list[Group], errand: Errand) -> Searched:
     reply = _result(account, str(member_of(started, "queryId", "StartQuery")), errand.bounds)
     if reply is None:
         return Searched(0, True, None)
-    rows = [{cell.get("field"): cell.get("value") for cell in row} for row in member_of(reply, "results", "GetQueryResults")]
+    results = member_of(reply, "results", "GetQueryResults")
+    rows = [{cell.get("field"): cell.get("value") for cell in row} for row in results]
     messages = [
         Message(str(row.get("@message") or ""), span.end, str(row.get("@ptr") or at)) for at, row in enumerate(rows)
     ]

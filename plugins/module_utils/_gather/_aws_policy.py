@@ -39,7 +39,7 @@ class Decision(t.NamedTuple):
     """What a document says about a request."""
 
     verdict: str  # allowed | denied | conditional | not_mentioned
-    # The deciding statement as text. Of not_mentioned: the Allow that would fit but for its conditions, if there is one.
+    # The deciding statement as text. Of not_mentioned: the Allow that would fit but for its conditions, if any.
     statement: str | None
     # Operator -> key -> values as they stand in that statement: those that could not be decided, and, of not_mentioned,
     # those that do not hold. `Principal`, `NotPrincipal`, `Resource` and `NotResource` stand here too when they decide.
@@ -71,9 +71,10 @@ def evaluate(
         Without any, somebody in `account` asks; a statement that names one role of it is then undecided.
     account: the account of who asks; a statement for an account or its root speaks of all in it.
     resource: the ARN; None where it is not known, so that only `*` surely covers it.
-    known: values of condition keys, in any case of letters: a text, a list for keys with many values, OneOf, or None for
-        a key that the request does not have. Keys that are not in it are undecided. What follows from the other arguments
-        (aws:PrincipalAccount, aws:PrincipalArn, kms:CallerAccount, aws:ResourceAccount) is known, and that AWS uses TLS.
+    known: values of condition keys, in any case of letters: a text, a list for keys with many values, OneOf, or None
+        for a key that the request does not have. Keys that are not in it are undecided. What follows from the other
+        arguments (aws:PrincipalAccount, aws:PrincipalArn, kms:CallerAccount, aws:ResourceAccount) is known, and that
+        AWS uses TLS.
     Raises ReadFailed(error) when the document is no JSON.
     """
     request = _Request(tuple(principal_arns), account, action, resource, known or {})
@@ -118,7 +119,12 @@ class _Request:
     """Who wants to do what, and what is known of the circumstances."""
 
     def __init__(
-        self, names: tuple[str, ...], account: str | None, action: str, resource: str | None, known: t.Mapping[str, t.Any]
+        self,
+        names: tuple[str, ...],
+        account: str | None,
+        action: str,
+        resource: str | None,
+        known: t.Mapping[str, t.Any],
     ) -> None:
         self.names = names
         self.account = account

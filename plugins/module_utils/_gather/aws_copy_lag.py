@@ -104,7 +104,7 @@ def gather(params: Params, clients: t.Any) -> Gathered:
         covered=query["window"],
         observed_at=rfc3339(now),
         clock=source.clock.as_evidence(),
-        source_health=_health(points.rows, problems),
+        source_health=_health(points.rows, problems, upstream is not None),
         denied=denied,
     )
     return Gathered(result, {"points": pack_points(points)})
@@ -276,12 +276,13 @@ def _missing(points: list[RecoveryPoint], now: float) -> tuple[str | None, float
     return f"the newest recovery point is {human(age)} old, and they used to come every {human(interval)}", times[-1]
 
 
-def _health(points: t.Sequence[RecoveryPoint], problems: list[Json]) -> Json:
+def _health(points: t.Sequence[RecoveryPoint], problems: list[Json], jobs_known: bool) -> Json:
+    """source_health. jobs_known: whether the backup jobs could be read."""
     states = Counter(row["state"] for row in problems)
     return {
         "outcome": "ok" if points else "empty",
         "resources": len({point.resource_arn for point in points}),
-        "failed": sum(states[state] for state in ("failed", "aborted", "expired", "partial")),
+        "failed": sum(states[state] for state in ("failed", "aborted", "expired", "partial")) if jobs_known else None,
         "missing": states["missing"],
         "newest_at": _aws.stamp(max((point.created for point in points if point.created is not None), default=None)),
     }

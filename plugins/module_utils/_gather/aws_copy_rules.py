@@ -174,8 +174,10 @@ class _Reading:
     def _second(self) -> None:
         """What depends on the plans: what they are assigned to, how they were before, and the roles."""
         plans, source = self._by_weight(), self.source
-        assigned = plans[:_MOST_PLANS]
-        histories = dict(list(self._histories(plans).items())[:_MOST_HISTORIES])
+        assigned, versions = plans[:_MOST_PLANS], self._histories(plans)
+        histories = dict(list(versions.items())[:_MOST_HISTORIES])
+        self._note("source", _left_out("selections", len(assigned), len(plans)))
+        self._note("source", _left_out("versions", len(histories), len(versions)))
         answers = side_by_side({**selection_lists(source, assigned), **histories})
         self._note("source", take_lists(assigned, answers))
         for plan_id in histories:
@@ -272,6 +274,13 @@ class _Reading:
             what, failure = entries[0]
             more = f" and {len(entries) - 1} more" if len(entries) > 1 else ""
             self.denied.append(denied_on(side, f"{what}{more}", failure))
+
+
+def _left_out(what: str, read: int, all_of_them: int) -> list[tuple[str, ReadFailed]]:
+    """That something was read of the first plans only; nothing where it was read of all."""
+    if read == all_of_them:
+        return []
+    return [(what, ReadFailed("not_applicable", f"Only the {what} of {read} of {all_of_them} plans were read."))]
 
 
 def _rule_row(known: Known, plan: Plan, rule: Rule) -> Json:

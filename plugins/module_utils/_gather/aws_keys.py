@@ -6,8 +6,8 @@
 """Of the region runbook, where the rest is inconclusive: whether a copy may use the keys that it needs.
 
 A copy reads with the key of its source point and writes with the key of the destination vault. The role of the copy has
-to be let in by both. Between accounts the destination's own service-linked role does the writing, so that the key of the
-source has to let that in too. A key tells its state and its grants to other accounts, but its policy only at home.
+to be let in by both. Between accounts the destination's own service-linked role does the writing, so that the key of
+the source has to let that in too. A key tells its state and its grants to other accounts, but its policy only at home.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _LINKED_ROLE = "role/aws-service-role/backup.amazonaws.com/AWSServiceRoleForBack
 _KEY_ARN = re.compile(r"arn:[\w-]+:kms:[a-z0-9-]+:\d{12}:(?:key|alias)/[\w/-]+")
 _ROLE_ARN = re.compile(r"arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]+")
 # Through which a copy reaches a key: AWS Backup itself, or the service that owns what is copied.
-_VIA = ("backup", "ec2", "rds", "elasticfilesystem", "fsx", "dynamodb", "s3", "storagegateway", "redshift", "timestream")
+_VIA = tuple("backup ec2 rds elasticfilesystem fsx dynamodb s3 storagegateway redshift timestream".split())
 
 Json = t.Dict[str, t.Any]
 
@@ -208,12 +208,13 @@ def _read(keys: list[_Key]) -> None:
         for principal in key.principals:
             for arn in principal.arns:
                 reads[f"{at} ListGrants {arn}"] = _grants(key, arn)
-    answers = _aws.side_by_side(reads) if reads else {}
+    answers = _aws.side_by_side(reads)
     for at, key in enumerate(keys):
         if key.readable:
             _take_state(key, *answers[f"{at} DescribeKey"])
             _take_policy(key, answers.get(f"{at} GetKeyPolicy"))
-            _take_grants(key, {name: answer for name, answer in answers.items() if name.startswith(f"{at} ListGrants ")})
+            asked = f"{at} ListGrants "
+            _take_grants(key, {name: answer for name, answer in answers.items() if name.startswith(asked)})
     _read_aliases(keys)
 
 
@@ -222,7 +223,7 @@ def _call(key: _Key, operation: str, member: str) -> _aws.Read:
 
 
 def _grants(key: _Key, principal: str) -> _aws.Read:
-    """A busy key has tens of thousands of grants; KMS picks those of one principal itself, which may be many as well."""
+    """A busy key has tens of thousands of grants; KMS picks those of one principal, which may be many as well."""
 
     def read() -> int:
         marks = {"token": "NextMarker", "sent_as": "Marker"}
@@ -318,7 +319,7 @@ def _take_grants(key: _Key, answers: _aws.Answers) -> None:
 def _read_aliases(keys: list[_Key]) -> None:
     """Only the alias of a key that AWS manages tells which service's it is, and no other account can ask."""
     asked = {key.arn: key for key in keys if key.about.get("KeyManager") == "AWS" and key.at_home is not False}
-    answers = _aws.side_by_side({arn: _call(key, "ListAliases", "Aliases") for arn, key in asked.items()}) if asked else {}
+    answers = _aws.side_by_side({arn: _call(key, "ListAliases", "Aliases") for arn, key in asked.items()})
     for arn, (found, failure) in answers.items():
         if failure:
             asked[arn].note("ListAliases", failure)

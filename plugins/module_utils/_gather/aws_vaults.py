@@ -161,8 +161,8 @@ def _take_row(side: _Side, row: Json | None) -> None:
 def _check_identity(side: _Side, given: bool) -> None:
     """Raise BadParameter when AWS does not know who asks, or does not let them be who they want to be.
 
-    given: whether the options name credentials for this side. Where they do not, it may be a Region that the account has
-    not enabled, which is a finding.
+    given: whether the options name credentials for this side. Where they do not, it may be a Region that the account
+    has not enabled, which is a finding.
     """
     failure, option = side.failure, "destination." if side.name == "destination" else ""
     if failure is None or failure.outcome not in ("forbidden", "error"):
@@ -191,7 +191,7 @@ def _ask_for_missing(sides: t.Collection[_Side], one_identity: bool) -> None:
             reads[f"{side.name} list"] = _vaults_of(side)
         if side.owner is None and outcome in ("forbidden", "not_found"):
             reads[f"{side.name} caller"] = partial(_aws.caller, side.account)
-    answers = _aws.side_by_side(reads) if reads else {}
+    answers = _aws.side_by_side(reads)
     for side in sides:
         side.owner = side.owner or answers.get(f"{side.name} caller", (None, None))[0]
         _take_list(side, *answers.get(f"{side.name} list", (None, None)))
@@ -250,7 +250,7 @@ def _ask_further(sides: dict[str, _Side]) -> _Organizations | None:
             reads[f"{side.name} quota"] = _call(
                 side, "service-quotas", "GetServiceQuota", ServiceCode="backup", QuotaCode=_QUOTA_CODE
             )
-    answers = _aws.side_by_side(reads) if reads else {}
+    answers = _aws.side_by_side(reads)
     for side in sides.values():
         _take_quota(side, answers.get(f"{side.name} quota"))
     if "settings" not in answers:
@@ -344,10 +344,10 @@ def _failure(source: _Side) -> ReadFailed | None:
     """Why the step has no answer: without the source vault there is no pair. A missing destination is an answer."""
     if source.exists is not False:
         return None if source.row else source.failure
-    meant = f" Did you mean {source.near}?" if source.near else ""
+    meant, owner = f" Did you mean {source.near}?" if source.near else "", source.owner or "(unknown)"
     return ReadFailed(
         "not_found",
-        f"There is no backup vault {source.vault} in {source.account.region} of the account {source.owner or '(unknown)'}.",
+        f"There is no backup vault {source.vault} in {source.account.region} of the account {owner}.",
         code=source.failure.code if source.failure else None,
         hint=f"Check vault_name, region and the account of the credentials.{meant}",
     )

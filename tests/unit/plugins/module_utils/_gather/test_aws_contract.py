@@ -29,7 +29,7 @@ from ansible_collections.sre.backup_sync.tests.unit.plugins.module_utils._gather
 _ROOT = Path(__file__).parents[5]
 _GUIDE = (_ROOT / "docs" / "evidence_region.md").read_text(encoding="utf-8")
 _WORD = re.compile(r"`([A-Za-z_][\w.]*)(?:\[\])?`")
-_EXAMPLES = {"AWSServiceRoleForBackup", "ebs"}  # of values that AWS may give
+_EXAMPLES = {"AWSServiceRoleForBackup", "ebs", "rds"}  # of values that AWS may give
 # What evidence.md says of all steps; their members are not gone into.
 _OPAQUE = {"step", "outcome", "query", "covered", "observed_at", "clock", "total", "truncated", "denied", "error"}
 _COMMON = _OPAQUE | {"summary", "feed"}

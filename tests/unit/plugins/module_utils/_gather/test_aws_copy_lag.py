@@ -345,3 +345,10 @@ def test_sides_that_cannot_be_connected_to_are_named():
     assert told["outcome"] == "not_configured"
     assert told["query"]["source"] == {"region": "eu-west-1", "vault": "main"}
     assert told["query"]["destination"] == {"region": "eu-central-1", "vault": "main"}
+
+
+def test_nobody_says_that_no_backup_failed_who_could_not_read_the_jobs():
+    told = evidence([point("source", "s", 5)], (), forbidden("ListBackupJobs"))
+    assert told["source_health"]["failed"] is None
+    assert [row["what"] for row in told["denied"]] == ["backup jobs"]
+    assert evidence([point("source", "s", 5)])["source_health"]["failed"] == 0

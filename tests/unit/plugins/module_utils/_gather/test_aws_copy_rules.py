@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather import aws_copy_rules
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import JobReader, pack_jobs
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather.aws_copy_rules import gather
 from ansible_collections.sre.backup_sync.tests.unit.plugins.module_utils._gather.aws_rows import ROLE, THERE, copy
@@ -534,3 +535,12 @@ def test_a_feed_that_is_none_is_refused_before_anything_is_asked():
     with pytest.raises(BadParameter, match="rpo"):
         world.told(rpo="soon")
     assert world.source.calls == 0
+
+
+def test_plans_whose_selections_are_not_read_are_counted(monkeypatch):
+    monkeypatch.setattr(aws_copy_rules, "_MOST_PLANS", 1)
+    both = [plan(rule(), name=name, selections=ASSIGNED) for name in ("nightly", "weekly")]
+    told = World(*both, jobs=[copy(1)]).told()
+    assert [(row["outcome"], row["message"]) for row in told["denied"]] == [
+        ("not_applicable", "Only the selections of 1 of 2 plans were read.")
+    ]
