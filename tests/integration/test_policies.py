@@ -145,7 +145,7 @@ def test_they_name_what_the_steps_can_call() -> None:
     sources = harness.ROOT / "plugins" / "module_utils"
     named = {
         node.value
-        for path in [*sources.glob("_gather/*aws_*.py"), sources / "_clients" / "aws.py"]
+        for path in [*sources.glob("_gather/*aws*.py"), sources / "_clients" / "aws.py"]
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Constant) and node.value in known
     }
