@@ -33,7 +33,9 @@ extends_documentation_fragment:
   - sre.backup_sync._evidence
 options:
   look_back:
-    description: Recovery points and jobs created within this time are read. AWS keeps copy jobs for about 30 days.
+    description:
+      - Recovery points and jobs created within this time are read. AWS keeps copy jobs for about 30 days.
+      - With O(points_feed) the points are read as far back as those; this is then how far back O(jobs_feed) goes.
     type: str
     default: 14d
   rpo:

@@ -46,6 +46,10 @@ options:
       - Without any, the whole account of the source is asked for, so that a policy that names a role is V(conditional).
     type: list
     elements: str
+  check_access:
+    description: Whether to read the policies and grants of the keys too. V(false) reads their state alone.
+    type: bool
+    default: true
   vaults_feed:
     description:
       - The RV(ignore:feed) of M(sre.backup_sync.backup_vault_pair_info). Without it, what is needed of it is read.

@@ -72,7 +72,7 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     keys = _keys(source_keys[:_MOST_KEYS], accounts, vaults)
     for key in keys:
         key.principals = _principals(key, roles[:_MOST_KEYS], accounts["source"].partition, vaults)
-    _read(keys)
+    _read(keys, check_access=params.get("check_access") is not False)
     shown = sorted((key.row() for key in keys), key=_severity, reverse=True)
     failure = _failure(keys, unread)
     return Gathered(
@@ -197,12 +197,15 @@ def _principals(key: _Key, roles: list[str], partition: str, vaults: Json) -> li
 # ---------------------------------------------------------------------------------------------------------- reading
 
 
-def _read(keys: list[_Key]) -> None:
+def _read(keys: list[_Key], *, check_access: bool) -> None:
+    """Ask all keys side by side; without check_access for their state alone."""
     reads: dict[str, _aws.Read] = {}
     for at, key in enumerate(keys):
         if not key.readable:
             continue
         reads[f"{at} DescribeKey"] = _call(key, "DescribeKey", "KeyMetadata")
+        if not check_access:
+            continue
         if key.at_home is not False:
             reads[f"{at} GetKeyPolicy"] = _call(key, "GetKeyPolicy", "Policy")
         for principal in key.principals:
@@ -376,6 +379,7 @@ STEP = Step(
         _aws.vault_spec(),
         source_keys={"type": "list", "elements": "str", "no_log": False},
         copy_roles={"type": "list", "elements": "str"},
+        check_access={"type": "bool", "default": True},
         vaults_feed={"type": "dict"},
     ),
 )

@@ -91,7 +91,9 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     now = destination.now()
     query["look_back"] = {"start": rfc3339(since), "end": rfc3339(now)}
     clock = destination.clock.as_evidence()
-    books = _Books(asked, points, found, jobs, now.timestamp(), (clock or {}).get("error_s", _UNMEASURED_S))
+    # those handed over were read by the option, those read here as far back as the points
+    jobs_from = now.timestamp() - asked.look_back_s if asked.jobs is not None else since.timestamp()
+    books = _Books(asked, points, found, jobs, jobs_from, now.timestamp(), (clock or {}).get("error_s", _UNMEASURED_S))
     result = evidence(
         NAME,
         outcome="ok" if found.rows else "empty",
@@ -170,6 +172,7 @@ class _Books:
         points: Points | None,
         found: Points,
         jobs: t.Sequence[Job] | None,
+        jobs_from: float,
         now: float,
         clock_error_s: float,
     ) -> None:
@@ -198,7 +201,7 @@ class _Books:
             self._pairing,
             now=now,
             grace=Grace(lags(self._sources, self._pairing.links, self._pairing.jobs_only), asked.expected_s),
-            jobs_since=None if jobs is None else _jobs_since(points, asked.look_back_s, now),
+            jobs_since=None if jobs is None else max(jobs_from, now - _aws.KEPT_S),  # AWS forgets them
             compared=self._compared,
         )
         unlisted = [job for mine in self._pairing.links.unlisted.values() for job in mine]
@@ -309,11 +312,6 @@ class _Books:
             "rpo_s": self._rpo_s,
             "compared": self._compared,
         }
-
-
-def _jobs_since(points: Points | None, look_back_s: float, now: float) -> float:
-    """From when on every job is known: AWS forgets them, and no older ones were read than points."""
-    return max(now - look_back_s if points is None else points.since, now - _aws.KEPT_S)
 
 
 STEP = Step(

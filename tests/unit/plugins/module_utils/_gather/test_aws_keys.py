@@ -321,3 +321,10 @@ def test_nothing_to_ask_is_empty():
 def test_what_is_no_arn_is_refused_before_anything_is_asked(option, value):
     with pytest.raises(BadParameter, match=f"^{option}: .* is no ARN of "):
         run(**{option: [value]})
+
+
+def test_the_state_alone_costs_one_call():
+    evidence, accounts = run(source_keys=[], check_access=False)
+    assert accounts["destination"].operations() == ["DescribeKey"] and accounts["source"].operations() == []
+    vault = row(evidence, "destination")
+    assert (vault["state"], vault["enabled"], vault["policy"]["outcome"]) == ("Enabled", True, "not_applicable")

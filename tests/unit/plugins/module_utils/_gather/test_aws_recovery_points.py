@@ -109,6 +109,13 @@ def test_a_failed_copy_is_told_with_its_jobs_words():
     assert (row["exposure_s"], row["behind_s"]) == (29 * HOUR, 24 * HOUR)
 
 
+def test_a_point_from_before_the_jobs_that_were_handed_over_is_not_called_never_started():
+    old = [point("source", "s1", 20 * 24)]
+    feeds = {"points_feed": points_feed(*old), "jobs_feed": packed_jobs(), "vaults_feed": VAULTS_FEED}
+    assert only(gathered(clients(old), look_back="30d", **feeds).evidence["points"])["verdict"] == "never_started"
+    assert only(gathered(clients(old), look_back="14d", **feeds).evidence["points"])["verdict"] != "never_started"
+
+
 def test_what_is_unusable_is_told_with_its_status():
     broken = point("destination", "d", 5, Status="EXPIRED", StatusMessage="could not be deleted")
     found = evidence([point("source", "s", 5)], [broken], [job("J", "s", "d", hours=4.75, took_s=3600)])
