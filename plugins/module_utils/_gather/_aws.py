@@ -27,7 +27,9 @@ SIDES = ("source", "destination")
 DAY_S = 86400.0
 KEPT_S = 30 * DAY_S  # how long AWS Backup lists jobs: documented for backup jobs, taken for copy jobs as well
 LOOK_BACK = "14d"
-_MOST_AT_ONCE = 4  # AWS Backup answers 20 lists and 5 to 15 descriptions a second
+# Four for each of the two sides: AWS Backup answers 20 lists and 5 to 15 descriptions a second, and its rates are an
+# account's in a Region.
+_MOST_AT_ONCE = 8
 _VAULT_NAME = re.compile(r"[A-Za-z0-9_-]{2,50}")
 
 Json = t.Dict[str, t.Any]

@@ -25,6 +25,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import (
     SIDES,
     Answer,
+    Answers,
     Read,
     arn,
     denied_on,
@@ -125,6 +126,7 @@ class _Reading:
         self.source = clients.aws_source
         self.denied = denied
         self.refused: ReadFailed | None = None  # the list of plans
+        self._role_answers: Answers = {}
         self.known = self._first(pair, clients)
         self.roles: list[Role] = []
         if self.refused is None or self.refused.outcome == "forbidden":
@@ -138,16 +140,22 @@ class _Reading:
             "source": lambda: source.call("backup", "DescribeRegionSettings"),
             "destination": lambda: destination.call("backup", "DescribeRegionSettings"),
         }
+        told = None if asked.jobs is None else JobFacts(asked.jobs)
+        roles = role_reads(source, self._failing_roles(told)[:MOST_ROLES])
+        reads.update(roles)
         if asked.jobs is None:
             since = source.now() - _LOOK_BACK
             reads["jobs"] = lambda: list_pair_jobs(clients, pair, since, self.denied).copies.rows
         if asked.vaults is None:
             reads["vault"] = lambda: describe_vault(destination, pair.destination_vault)
         answers = side_by_side(reads)
+        self._role_answers = {name: answers[name] for name in roles}
         rows, self.refused = answers["plans"]
         plans = None if rows is None else read_plans(source, rows, pair.source_vault, clients.progress)
         self._note("source", plans.refused if plans else [])
-        jobs = asked.jobs if asked.jobs is not None else self._side("source", "copy jobs", answers["jobs"])
+        if told is None:
+            listed = self._side("source", "copy jobs", answers["jobs"])
+            told = None if listed is None else JobFacts(listed)
         settings = {side: self._side(side, "DescribeRegionSettings", answers[side]) for side in SIDES}
         vaults = asked.vaults
         if vaults is None:
@@ -162,7 +170,7 @@ class _Reading:
             destination_account=parts.account if parts else None,
             now=source.now(),
             plans=plans,
-            jobs=None if jobs is None else JobFacts(jobs),
+            jobs=told,
             min_days=vaults.get("min_retention_days"),
             max_days=vaults.get("max_retention_days"),
             opt_in={side: row and row.get("ResourceTypeOptInPreference") for side, row in settings.items()},
@@ -185,9 +193,10 @@ class _Reading:
             self._note("source", refused)
         roles = self._role_arns(plans)
         reads, refused = selection_reads(source, assigned)
-        answers = side_by_side({**reads, **role_reads(source, roles)})
+        others = {name: read for name, read in role_reads(source, roles).items() if name not in self._role_answers}
+        answers = side_by_side({**reads, **others})
         self._note("source", refused + take_selections(assigned, answers))
-        self.roles, refused = read_roles(source, roles, answers)
+        self.roles, refused = read_roles(source, roles, {**self._role_answers, **answers})
         self._note("source", refused)
 
     def _by_weight(self) -> list[Plan]:
@@ -214,11 +223,15 @@ class _Reading:
 
     def _role_arns(self, plans: list[Plan]) -> list[str]:
         """Those of failing jobs first."""
-        failing = self.known.jobs.roles() if self.known.jobs else []
+        failing = self._failing_roles(self.known.jobs)
+        return list(dict.fromkeys([*failing, *(role for plan in plans for role in plan.roles if arn(role))]))[:MOST_ROLES]
+
+    def _failing_roles(self, jobs: JobFacts | None) -> list[str]:
+        """Those of failing jobs, as far as earlier steps tell."""
+        failing = jobs.roles() if jobs else []
         if not failing:
             failing = [role for row in self.asked.copy_jobs.get("groups") or [] for role in row.get("roles") or []]
-        everyone = [*failing, *(role for plan in plans for role in plan.roles)]
-        return [role for role in dict.fromkeys(everyone) if arn(role)][:MOST_ROLES]
+        return [role for role in dict.fromkeys(failing) if arn(role)]
 
     # ------------------------------------------------------------------------------------------------------- answer
 
