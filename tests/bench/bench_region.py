@@ -35,8 +35,9 @@ AWSCLI_VERSION = "1.46.2"
 
 def main() -> int:
     """Run the rounds."""
-    options = rounds.options(str(__doc__), "vault-access-policy")
-    described = harness.scenario(options.scenario, "region")
+    options = rounds.options(str(__doc__), str(HERE / "account.yaml"))
+    scenario = Path(options.scenario)
+    described = yaml.safe_load(scenario.read_text())
     aws = _aws_command_line(options.output.parent / "awscli")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -44,7 +45,7 @@ def main() -> int:
         faults = [*described.get("faults", []), {"latency_ms": LATENCY_MS}]
         slow.write_text(yaml.safe_dump({**described, "faults": faults}))
         with (
-            harness.lab(harness.scenario_file(options.scenario, "region"), folder / "lab") as lab,
+            harness.lab(scenario, folder / "lab") as lab,
             harness.lab(slow, folder / "slow-lab") as slow_lab,
         ):
             quick = _contestants(folder / "quick", lab, described, aws)
