@@ -227,15 +227,38 @@ class Picture:
         return [_group_row(rows, here) for rows, here in worst.rows()], worst.total
 
     def slots(self) -> list[Json]:
-        """Per hour of the day, how many jobs that were created in it ended, and how many of them badly."""
+        """Per hour of the day, how many jobs that were created in it ended, and how many of them badly.
+
+        Hours can be compared by resources that were copied at several hours of one day: how many jobs of theirs there
+        were on such days, and on how many days of the hour any was, and any failed.
+        """
         runs: Counter[int] = Counter()
         failed: Counter[int] = Counter()
+        by_day: dict[tuple[str, int], list[tuple[int, bool]]] = {}
         for row in self.jobs.rows:
             if row.state in ENDED:
                 hour = int(row.created % 86400 // 3600)
                 runs[hour] += 1
                 failed[hour] += row.state in BAD
-        return [{"slot": hour, "runs": runs[hour], "failed": failed[hour]} for hour in sorted(runs)]
+                by_day.setdefault((row.resource_arn, int(row.created // 86400)), []).append((hour, row.state in BAD))
+        compared: Counter[tuple[int, str]] = Counter()
+        days: set[tuple[int, str, int]] = set()
+        for (dummy, day), jobs in by_day.items():
+            if len({hour for hour, dummy_bad in jobs}) > 1:
+                for hour, bad in jobs:
+                    compared.update([(hour, "runs"), *([(hour, "failed")] if bad else [])])
+                    days.update([(hour, "runs", day), *([(hour, "failed", day)] if bad else [])])
+        of_days = Counter((hour, what) for hour, what, dummy in days)
+        return [
+            {
+                "slot": hour,
+                "runs": runs[hour],
+                "failed": failed[hour],
+                **{f"compared_{what}": compared[hour, what] for what in ("runs", "failed")},
+                **{f"days_{what}": of_days[hour, what] for what in ("runs", "failed")},
+            }
+            for hour in sorted(runs)
+        ]
 
 
 def _completed_with_message(row: CopyJobRow) -> bool:

@@ -62,10 +62,10 @@ def diagnose(bundle: t.Any, *, rule_files: t.Sequence[str] = ()) -> dict[str, t.
     Raises BundleError, and RuleError for a rule file of the user.
     """
     check_bundle(bundle)
-    evidence = bundle["evidence"]
     target = bundle.get("target") if isinstance(bundle.get("target"), dict) else {}
     settings = bundle.get("settings") if isinstance(bundle.get("settings"), dict) else {}
     kind = KINDS[target["kind"]]
+    evidence = kind.prepare(bundle["evidence"])
     causes = kind.causes()
     rules = _merged(kind, rule_files, causes)
     facts = kind.derive(evidence, kind.collect(evidence), causes, settings)
@@ -74,16 +74,20 @@ def diagnose(bundle: t.Any, *, rule_files: t.Sequence[str] = ()) -> dict[str, t.
     ranked = verdict.candidates(kind, facts, results, causes, evidence)
     status = kind.status(evidence, facts)
     root = ranked[0] if ranked and status != "healthy" else None
-    runner_up = ranked[1] if root and len(ranked) > 1 else None
+    others = verdict.further(ranked, facts) if root else []
+    runner_up = next((item for item in ranked[1:] if item not in others), None) if root else None
     gaps = gaps_of.gaps(kind, evidence)
-    fill = _Filler(kind.names(target, root, facts, evidence), kind.words.flags)
-    steps = _next_steps(root, results, gaps, fill) if status != "healthy" else []
+    told = [root, *others] if root else []
+    fills = [_Filler(kind.names(target, item, facts, evidence), kind.words.flags) for item in told or [None]]
+    fill = fills[0]
+    steps = _next_steps(list(zip(told, fills)), results, gaps, fill) if status != "healthy" else []
     return {
         "schema": DIAGNOSIS_SCHEMA,
         "target": target,
         "status": status,
-        "alert": verdict.alert_verdict(bundle.get("alert"), status),
+        "alert": verdict.alert_verdict(bundle.get("alert"), status, facts),
         "root_cause": _describe(kind, root, evidence, facts) if root else None,
+        **({"further_causes": [_describe(kind, item, evidence, facts) for item in others]} if others else {}),
         "runner_up": _describe(kind, runner_up, evidence, facts) if runner_up else None,
         "settle_by": _settle_by(kind, root, runner_up, gaps, facts) if status != "healthy" else None,
         "scope": facts["scope"],
@@ -156,7 +160,7 @@ def _findings(results: list[Result], fill: _Filler) -> list[dict[str, t.Any]]:
             "explanation": result.explanation,
             "evidence": list(result.cited),
             "missing": list(result.missing),
-            "next_steps": [fill.step(item) for item in result.rule.next_steps] if result.state == "fired" else [],
+            "next_steps": [fill.step(item) for item in result.next_steps],
         }
         for dummy, result in listed
     ]
@@ -184,20 +188,34 @@ class _Filler:
 
 
 def _next_steps(
-    root: verdict.Candidate | None, results: list[Result], gaps: list[dict[str, t.Any]], fill: _Filler
+    told: list[tuple[verdict.Candidate, _Filler]],
+    results: list[Result],
+    gaps: list[dict[str, t.Any]],
+    fill: _Filler,
 ) -> list[dict[str, str]]:
-    """The fix of the very message first, then the cause's steps, those of fired rules, and how to close the gaps."""
+    """The steps of the cause first, then those of other fired rules, and how to close the gaps.
+
+    The first step of each further cause comes right after the first of the root cause: none of them mends the other.
+    """
     listed: list[dict[str, str]] = []
-    if root:
-        if root.fix:
-            listed.append({"text": root.fix})
-        listed.extend(fill.step(item) for item in [*root.next_steps, *root.cause.next_steps])
+    by_cause = [[own.step(step) for step in _steps_of(item)] for item, own in told]
+    for steps in by_cause:
+        listed.extend(steps[:1])
+    for steps in by_cause:
+        listed.extend(steps[1:])
+    causes = {item.cause.id for item, dummy in told}
     for result in results:
-        if result.state == "fired" and not (root and result.rule.cause == root.cause.id):
-            listed.extend(fill.step(item) for item in result.rule.next_steps)
-    if not root:
+        if result.state == "fired" and result.rule.cause not in causes:
+            listed.extend(fill.step(item) for item in result.next_steps)
+    if not told:
         listed.extend({"text": gap["close"]} for gap in gaps if gap["close"])
     return _unique(listed)[:_MOST_STEPS]
+
+
+def _steps_of(candidate: verdict.Candidate) -> list[t.Mapping[str, str]]:
+    """What the rules found set wrong, by its name; then the fix of the message, and the cause's own steps."""
+    fix = [{"text": candidate.fix}] if candidate.fix else []
+    return [*candidate.next_steps, *fix, *candidate.cause.next_steps]
 
 
 def _unique(listed: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:

@@ -34,12 +34,13 @@ def cause_table(
     """What speaks for each cause.
 
     telling: {resource: jobs that are about now}; what another job of the resource said, or a recovery point's error, is
-    past and weighs little.
+    past and weighs little. It adds no resource to a cause that others fail for now.
 
     An atom counts when its resource is failing, or when it names no resource but something is failing (an event of a
     namespace, say), which then carries half the weight. A retry line of a copy that succeeded says nothing.
     """
     table: dict[str, dict[str, t.Any]] = {}
+    only_past: dict[str, set[str]] = {}
     for atom in atoms:
         if atom.cause not in causes or not failing or (atom.resource and atom.resource not in failing):
             continue
@@ -63,8 +64,10 @@ def cause_table(
             entry["best"] = {"step": atom.step, "path": atom.path, "value": atom.text, "at": atom.at}
             entry["fix"] = atom.fix
             entry["alternatives"] = list(atom.alternatives)
+        if past and atom.resource:
+            only_past.setdefault(atom.cause, set()).add(atom.resource)
         for name, found in (
-            ("resources", atom.resource),
+            ("resources", None if past else atom.resource),
             ("jobs", atom.job),
             ("recorders", None if past else atom.recorder),
             ("steps", atom.step),
@@ -72,8 +75,8 @@ def cause_table(
         ):
             if found and found not in entry[name]:
                 entry[name].append(found)
-    for entry in table.values():
-        entry["resources"].sort()
+    for cause, entry in table.items():
+        entry["resources"] = sorted(entry["resources"] or only_past.get(cause, ()))
     return table
 
 
@@ -155,13 +158,13 @@ def readiness(
         answer["verdict"] = "not_ready"
     elif not verdicts:
         answer["reason"] = "no source backup was found to compare with"
+    elif rpo_s is None:
+        answer["reason"] = "no RPO was given to hold the exposure against"
     elif "unknown" in verdicts:
         answer["reason"] = "some resources have no recovery point whose time and content are known to be good"
     elif uncompared:
         answer["verdict"] = "unknown"
         answer["reason"] = f"no source backup was found of {', '.join(uncompared[:5])}"
-    elif rpo_s is None:
-        answer["reason"] = "no RPO was given to hold the exposure against"
     else:
         answer["verdict"] = "ready"
     if unshown > 0:

@@ -29,7 +29,7 @@ def gaps(kind: Kind, evidence: t.Any) -> list[dict[str, t.Any]]:
     for name in kind.words.steps:
         state = outcome(evidence, name)
         found = step(evidence, name)
-        if state == "not_run" and told.idle(name, evidence):
+        if (state == "not_run" and told.idle(name, evidence)) or told.moot(name, evidence):
             continue
         if state not in USABLE and state != "not_applicable":
             listed.append(_gap(told, name, state, told.effects[name], found.get("error")))

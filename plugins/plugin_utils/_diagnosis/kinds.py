@@ -30,6 +30,7 @@ class Gaps:
     grant: a grant of evidence as one sentence; None for what is none
     partial: the effect of what an answering step left unread; None when it read all
     idle: whether a step that did not run was not needed
+    moot: whether a step that did not answer had nothing to answer with, so that no right and no retry helps
     first: steps whose gap would decide, the most telling first
     """
 
@@ -41,6 +42,7 @@ class Gaps:
     partial: t.Callable[[str, t.Any], t.Optional[str]]
     idle: t.Callable[[str, t.Any], bool]
     first: frozenset[str]
+    moot: t.Callable[[str, t.Any], bool] = lambda dummy_name, dummy_evidence: False
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,14 @@ class Kind:
     causes: all causes by id
     collect: the classified messages of the evidence
     derive: the `facts` that rules see. The shared parts read of them: failing, behind, late, affected, causes,
-        named_causes, success_rate, readiness, scope, pattern
+        named_causes, success_rate, readiness, scope, pattern; and where there are any: exposed, lost, trouble,
+        copies_in_place
     status: failing | lagging | healthy | inconclusive
     proven_until: index of the last hop of the chain that the evidence proves; -1 for none
     names: what the placeholders of next steps stand for; None or "" where it is not known
     contradictions: pairs of signals that cannot both be true
     settle: {cause: the observation that decides}
+    prepare: what is done to the evidence before anything is made of it
     stands_for: {cause: causes that its words can mean as well}; the configuration then decides which
     """
 
@@ -73,3 +77,4 @@ class Kind:
     settle: t.Mapping[str, str]
     settle_without_cause: str
     stands_for: t.Mapping[str, t.FrozenSet[str]] = field(default_factory=dict)
+    prepare: t.Callable[[t.Any], t.Any] = lambda evidence: evidence

@@ -16,6 +16,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.kinds i
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import Result
 
 LEVELS = ("possible", "likely", "confirmed")
+_MOST_FURTHER = 3
 
 
 @dataclass
@@ -55,7 +56,7 @@ def candidates(
 ) -> list[Candidate]:
     """All candidates, best first. Symptoms and refuted causes are left out."""
     found: dict[str, Candidate] = {}
-    observed = set(facts["behind"]) | set(facts["late"])
+    observed = {*facts["behind"], *facts["late"], *facts.get("exposed", ())}.union(*facts.get("lost", {}).values())
     for name in facts["named_causes"]:
         entry = facts["causes"][name]
         found[name] = Candidate(
@@ -73,6 +74,8 @@ def candidates(
         cause = causes.get(result.rule.cause or "")
         if result.state != "fired" or cause is None or (result.refuted and not result.resources):
             continue
+        if result.rule.resources is not None and not result.resources:
+            continue  # it concerns nothing that is in trouble: a risk, which bears nobody out
         candidate = found.setdefault(cause.id, Candidate(cause=cause, way=kind.words.chain, resources=[]))
         candidate.confirms += result.confirmed_by + bool(observed & set(result.resources))
         candidate.link = candidate.link or result.rule.link or ""
@@ -82,16 +85,34 @@ def candidates(
         candidate.resources.extend(item for item in result.resources if item not in candidate.resources)
         candidate.evidence.extend(result.cited)
         candidate.explanation = candidate.explanation or result.explanation
-        candidate.next_steps.extend(result.rule.next_steps)
+        candidate.next_steps.extend(result.next_steps)
     if kind.stands_for:
         _settle_words(found, facts["causes"], kind.stands_for)
     listed = [item for item in found.values() if not item.cause.symptom]
-    affected = set(facts["affected"])
+    trouble, lost = _trouble(facts), facts.get("lost", {})
     for candidate in listed:
         candidate.confidence = _confidence(candidate, [name for name in kind.telling if not usable(evidence, name)])
-        candidate.score = _score(candidate, affected, set(facts["failing"]))
+        candidate.score = _score(candidate, trouble, candidate.cause.id in lost)
     listed = [item for item in listed if item.score > 0]
-    return _by_chain(sorted(listed, key=lambda item: (-item.score, item.position, item.cause.id)))
+    return _by_chain(
+        sorted(listed, key=lambda item: (-item.score, -LEVELS.index(item.confidence), item.position, item.cause.id))
+    )
+
+
+def further(ranked: list[Candidate], facts: t.Mapping[str, t.Any]) -> list[Candidate]:
+    """The candidates that explain what the root cause, and those before them, leave unexplained: causes as well.
+
+    Only such as have no resource in common with the better ones; with one in common they compete for it.
+    """
+    trouble = _trouble(facts).union(*facts.get("lost", {}).values())
+    explained = set(ranked[0].resources) & trouble if ranked else set()
+    found = []
+    for candidate in ranked[1:]:
+        own = set(candidate.resources) & trouble
+        if explained and own and not own & explained:
+            found.append(candidate)
+            explained |= own
+    return found[:_MOST_FURTHER]
 
 
 def _settle_words(
@@ -149,19 +170,26 @@ def _confidence(candidate: Candidate, blind: list[str]) -> str:
     return LEVELS[level]
 
 
-def _score(candidate: Candidate, affected: set[str], failing: set[str]) -> float:
+def _trouble(facts: t.Mapping[str, t.Any]) -> set[str]:
+    """The resources that a root cause has to explain."""
+    return set(facts.get("trouble") or facts["failing"] or facts["affected"])
+
+
+def _score(candidate: Candidate, trouble: set[str], lost: bool) -> float:
     """0..1: how strongly it speaks times how much of the trouble it explains.
 
-    A defect that touches nothing affected is a risk, not a cause: 0.
+    A defect that touches nothing affected is a risk, not a cause: 0. Without that by which copies are restored all of
+    them are lost, beside whatever else is wrong: half.
     """
     strength = max(candidate.weight, {"possible": 0.4, "likely": 0.65, "confirmed": 0.9}[candidate.confidence])
-    trouble = failing or affected
     if not trouble:
         return 0.0
     if candidate.resources:
         explained = len(trouble & set(candidate.resources)) / len(trouble)
     else:
         explained = 0.5 if candidate.weight else 0.0
+    if lost:
+        explained = max(explained, 0.5)
     return round(strength * explained, 3)
 
 
@@ -214,10 +242,13 @@ def arrived(facts: dict[str, t.Any]) -> bool:
 # -------------------------------------------------------------------------------------------------------- status
 
 
-def alert_verdict(alert: t.Any, status_name: str) -> dict[str, t.Any] | None:
-    """Whether the alert that was handed in is true; None when there was none."""
+def alert_verdict(alert: t.Any, status_name: str, facts: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
+    """Whether the alert that was handed in, which is one about the copies, is true; None when there was none."""
     name = text(alert, "name")
     if not name:
         return None
     verdict = {"healthy": "false_positive", "failing": "true_positive", "lagging": "true_positive"}
+    if status_name == "lagging" and facts.get("copies_in_place"):
+        reason = "every copy that is due is there; the backups that they are copies of are what is wrong"
+        return {"name": name, "verdict": "false_positive", "reason": reason}
     return {"name": name, "verdict": verdict.get(status_name, "unknown")}

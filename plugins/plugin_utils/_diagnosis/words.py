@@ -141,6 +141,8 @@ REGION = Words(
         "role_name",
         "source_key",
         "destination_key",
+        "since",
+        "look_again_at",
     ),
     flags={"source_profile": "--profile", "destination_profile": "--profile"},
 )

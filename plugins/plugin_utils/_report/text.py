@@ -103,7 +103,8 @@ def _status(diagnosis: Json) -> list[str]:
     alert = _dict(diagnosis, "alert")
     if alert.get("name"):
         verdict = str(alert.get("verdict") or "unknown").replace("_", " ")
-        lines += _entry("ALERT", f"{alert['name']}: {verdict}", most=1)
+        reason = f": {alert['reason']}" if alert.get("reason") else ""
+        lines += _entry("ALERT", f"{alert['name']}: {verdict}{reason}", most=2)
     return lines
 
 
@@ -115,6 +116,10 @@ def _cause(diagnosis: Json, room: _Room) -> list[str]:
         lines += _entry("CONFIDENCE", _confidence(cause) + _chain(cause), most=2)
     else:
         lines = _entry("CAUSE", "none" if diagnosis.get("status") == "healthy" else "none found", most=1)
+    for further in _list(diagnosis, "further_causes")[: room.notes]:
+        about = ", ".join(str(name) for name in (further.get("resources") or [])[:3])
+        text = f"{further.get('title') or further.get('cause')} ({_confidence(further)}) of {about or 'others'}"
+        lines += _entry("AND", text, most=1)
     runner_up = _dict(diagnosis, "runner_up")
     if runner_up:
         text = f"{runner_up.get('title') or runner_up.get('cause')} ({_confidence(runner_up)})"
@@ -152,8 +157,9 @@ def _scope(diagnosis: Json) -> list[str]:
     if spread.get("resources"):
         failing, affected = spread.get("resources_failing") or 0, spread.get("resources_affected") or 0
         told = f"{failing} of {spread['resources']} resources fail"
-        late = f"{affected} of {spread['resources']} resources are behind or late"
-        parts.append(late if affected and not failing else told)
+        late = f"{affected} of {spread['resources']} resources are behind, late or at risk"
+        past = "copies failed and were made good since; no resource fails now"
+        parts.append(told if failing else late if affected else past)
     # the cause that they share stands above
     parts += [f"shared {name}: {value}" for name, value in sorted(_dict(scope, "shared").items()) if name != "cause"]
     verdict = str(scope.get("verdict") or "unknown")

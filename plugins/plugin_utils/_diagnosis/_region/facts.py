@@ -10,14 +10,32 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import Cause
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.atoms import BAD_STATES, is_failing
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.atoms import (
+    BAD_STATES,
+    failed_in_logs,
+    is_failing,
+)
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.blame import (
+    blamed,
+    health,
+    key_faults,
+)
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.doubts import (
     STANDS_FOR,
     doubts,
-    refused_by,
 )
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.pattern import pattern
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.spread import scope, success_rate
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.trouble import (
+    backed_up_since,
+    behind as behind_source,
+    copies_in_place,
+    destination_key,
+    lost,
+    no_job,
+    outlived,
+    under_way,
+)
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import Atom
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
     Row,
@@ -42,6 +60,8 @@ _BEHIND = frozenset({"lagging", "missing", "not_ready"})
 _LATE = frozenset({"late", "overdue"})
 # Defects by which no copy is started: none fails for them.
 _NOT_STARTED = frozenset({"no_copy_action", "copies_elsewhere", "opted_out", "overlapping_rule"})
+_NO_COPY_HERE = frozenset({"no_copy_action", "copies_elsewhere"})
+_MOST_NAMES = 10  # that a problem lists; beyond, its types say what else it is about
 _TYPED = (
     ("copy_jobs", "resources"),
     ("copy_jobs", "jobs"),
@@ -60,11 +80,18 @@ def derive(
     """The `facts` that rules see.
 
     failing     resources whose newest copy job that ended failed, or came over in part
-    behind      resources whose newest usable recovery point lags behind the source
+    behind      resources whose newest source point has no usable copy
     late        resources whose copy missed its window
     upstream_troubled  resources whose newest backup in the source came to no good end
     exposed     resources that would lose more than the RPO allows, though nothing is known to be behind
+    lost        {cause: [resources]} whose copies, though none fails, cannot be restored: no vault, or no key to it
+    trouble     what a root cause has to explain: all affected, without those that are merely late, or lost, where there
+                are others
+    outlived    {cause: [failing resources]} whom another's copy shows that it is not that cause
+    under_way   copies that are being made of what is behind
+    copies_in_place    nothing is wrong with the copies, whatever is wrong with the backups
     stuck, waiting     resources whose copy job waits: beyond AWS's own retries, or for another job of the resource
+    rules_mended    changes of a rule since the failing job that did not take its copy action away
     uncopied    resources of whose newest source points no copy job was ever started
     backups_missing  resources that were not backed up when they should have been, for longer than the RPO allows
     arrived_not  resources whose newest copy job is COMPLETED, and whose point is not there
@@ -73,7 +100,10 @@ def derive(
     groups      {runbook class: [resources]}
     kinds       {network|data|neither: [causes]}
     of_problem  {kind of a problem of the configuration: [affected resources] that it can account for}
-    keys_refusing  keys that do not let in who needs them: {arn, side, principals}
+    blamed      {kind of a problem: [resources]} that it concerns, and whose messages can mean it
+    keys        {cause: {keys, resources}} of keys that are not as a copy needs them
+    keys_refusing  keys that do not let in who needs them: {arn, side, state, principals, statement, place}
+    health      {events, resources, others}: issues that go on and can be behind a copy's trouble, and the rest
     full_copies  resources whose copy is slow because it is a full one
     slow_late   late resources that do not fail and are not full copies
     unreachable, refused   steps that did not get through to AWS, or were not allowed to read
@@ -81,17 +111,21 @@ def derive(
     """
     jobs = step(evidence, "copy_jobs")
     failing = _names(row for row in rows(jobs, "resources") if is_failing(row))
-    behind = named(step(evidence, "recovery_points"), "resources", _BEHIND)
+    behind = behind_source(evidence)
     late = named(step(evidence, "copy_lag"), "resources", _LATE)
     troubled = upstream_troubled(evidence)
     stuck = _names(row for row in rows(jobs, "jobs") if row.get("stuck") is True)
     ready = dr_readiness(evidence, settings)
     short = sorted(str(row["resource"]) for row in ready["resources"] if row["verdict"] == "not_ready")
-    affected = sorted({*failing, *behind, *late, *troubled, *stuck, *short})
-    table = _table(atoms, failing, troubled, causes, evidence)
-    own = telling_causes(table, causes)
+    gone = lost(evidence, failing)
+    trouble = {*failing, *behind, *troubled, *stuck, *short} or set().union(*gone.values(), late)
+    affected = sorted(trouble.union(late, *gone.values()))
+    explained = failing if usable(evidence, "copy_jobs") else sorted(set(failed_in_logs(evidence)) & set(behind))
+    table = _table(atoms, explained, troubled, causes, evidence)
+    own, meant, types = telling_causes(table, causes), may_be(table), _types_and_roles(evidence)[0]
+    keys, problems = key_faults(evidence, meant, types), of_problem(evidence, affected, failing)
     rate, full = success_rate(evidence), full_copies(evidence)
-    return {
+    facts = {
         "failing": failing,
         "behind": behind,
         "late": late,
@@ -102,6 +136,11 @@ def derive(
             row for row in rows(jobs, "jobs") if text(row, "state") == "CREATED" and row.get("sibling_running") is True
         ),
         "affected": affected,
+        "trouble": sorted(trouble),
+        "lost": gone,
+        "outlived": outlived(evidence, table),
+        "under_way": under_way(evidence, affected, failing),
+        "rules_mended": rules_mended(evidence),
         "uncopied": uncopied(evidence),
         "backups_missing": [
             name for name in named(step(evidence, "copy_lag"), "source_problems", _MISSING, "state") if name in short
@@ -111,23 +150,23 @@ def derive(
         "causes": table,
         "named_causes": sorted(own),
         "symptoms": sorted(name for name in table if causes[name].symptom),
-        "may_be": may_be(table),
+        "may_be": meant,
         **grouped(own, causes),
-        "of_problem": of_problem(evidence, affected, failing),
-        "keys_refusing": [
-            {"arn": text(row, "arn"), "side": text(row, "side"), "principals": refused}
-            for row in rows(step(evidence, "keys"), "keys")
-            if (refused := refused_by(row))
-        ],
+        "of_problem": problems,
+        "blamed": blamed(meant, problems),
+        "keys": keys,
+        "keys_refusing": (keys.get("kms_key_policy") or {}).get("keys") or [],
+        "health": health(evidence, meant, stuck, types),
         "full_copies": full,
         "slow_late": sorted(set(late) - set(failing) - set(full)),
         "unreachable": [name for name in REGION.steps if _NO_WAY & _outcomes(evidence, name)],
         "refused": [name for name in REGION.steps if "forbidden" in _outcomes(evidence, name)],
         "success_rate": rate,
-        "scope": scope(evidence, affected, rate, atoms, own),
+        "scope": scope(evidence, sorted(trouble.union(late)), rate, {**own, **_as_told(gone, trouble)}),
         "pattern": pattern(evidence),
         "readiness": ready,
     }
+    return {**facts, "copies_in_place": copies_in_place(evidence, facts)}
 
 
 def _names(found: t.Iterable[Row]) -> list[str]:
@@ -173,7 +212,7 @@ def _table(
     for name, entry in cause_table(of_backups, set(troubled), causes).items():
         if name not in table:
             table[name] = entry
-    for name, doubt in doubts(evidence).items():
+    for name, doubt in doubts(evidence, _types_and_roles(evidence)[0]).items():
         if name in table:
             table[name].update(sure=False, confirm_by=doubt)
     return table
@@ -194,29 +233,55 @@ def of_problem(evidence: t.Any, affected: list[str], failing: list[str]) -> dict
     """{kind: [affected resources]} that the problems of plans, rules and roles can account for.
 
     A problem names resources, or types, or a role; one that names nothing is about all. What a rule does not copy
-    cannot account for a copy that was started and failed.
+    cannot account for a copy that was started and failed, unless it was the last that was started; nor can a type that
+    is switched off for backups that AWS has tried to make.
     """
     types, roles = _types_and_roles(evidence)
+    started, tried = set(failing) - set(no_job(evidence)), backed_up_since(evidence)
     found: dict[str, set[str]] = {}
     for row in rows(step(evidence, "copy_rules"), "problems"):
         kind = text(row, "kind") or ""
-        listed = {item for item in row.get("resources") or [] if isinstance(item, str)}
-        of_types = {item for item in row.get("types") or [] if isinstance(item, str)}
-        role = text(row, "role")
         for name in affected:
-            if kind in _NOT_STARTED and name in failing:
+            if kind in _NOT_STARTED and name in started:
                 continue
-            if listed:
-                meant = name in listed
-            elif of_types:
-                meant = types.get(name) in of_types
-            elif role:
-                meant = roles.get(name) == role
-            else:
-                meant = True
-            if meant:
+            if kind == "opted_out" and text(row, "side") == "source" and name in tried:
+                continue
+            if _about(row, name, types, roles):
                 found.setdefault(kind, set()).add(name)
     return {kind: sorted(names) for kind, names in sorted(found.items())}
+
+
+def _as_told(gone: t.Mapping[str, list[str]], trouble: set[str]) -> dict[str, dict[str, t.Any]]:
+    """What has no message, in the form of what messages say, where it is what all of them have in common."""
+    return {cause: {"resources": names} for cause, names in gone.items() if names and set(names) <= trouble}
+
+
+def rules_mended(evidence: t.Any) -> list[Row]:
+    """Rules that are not what they were when the failing job was made, and that copy here still."""
+    problems = rows(step(evidence, "copy_rules"), "problems")
+    copy_no_more = {
+        (text(row, "plan"), text(row, "rule")) for row in problems if text(row, "kind") in _NO_COPY_HERE
+    }
+    return [
+        row
+        for row in problems
+        if text(row, "kind") == "rule_changed" and (text(row, "plan"), text(row, "rule")) not in copy_no_more
+    ]
+
+
+def _about(problem: Row, name: str, types: t.Mapping[str, str], roles: t.Mapping[str, str]) -> bool:
+    """Whether a problem is about a resource: by its role, and by its name or else its type."""
+    role, listed, of_types = text(problem, "role"), _strings(problem, "resources"), _strings(problem, "types")
+    if role and roles.get(name) != role:
+        return False
+    if listed and len(listed) < _MOST_NAMES:
+        return name in listed
+    return name in listed or not of_types or types.get(name) in of_types
+
+
+def _strings(row: Row, name: str) -> set[str]:
+    found = row.get(name)
+    return {item for item in found if isinstance(item, str)} if isinstance(found, list) else set()
 
 
 def _types_and_roles(evidence: t.Any) -> tuple[dict[str, str], dict[str, str]]:
@@ -250,12 +315,12 @@ def arrived_not(evidence: t.Any, failing: list[str]) -> list[str]:
     done = _names(
         row for row in rows(step(evidence, "copy_jobs"), "resources") if text(row, "state") == "COMPLETED"
     )
-    lost = _names(
+    absent = _names(
         row
         for row in rows(step(evidence, "recovery_points"), "resources")
-        if text(row, "verdict") in _BEHIND and text(row, "why") in ("failed", "gap", "unusable")
+        if text(row, "verdict") in _BEHIND and text(row, "why") in ("failed", "gap")
     )
-    return sorted((set(done) & set(lost)) - set(failing))
+    return sorted((set(done) & set(absent)) - set(failing))
 
 
 def full_copies(evidence: t.Any) -> list[str]:
@@ -283,9 +348,7 @@ def dr_readiness(evidence: t.Any, settings: dict[str, t.Any]) -> dict[str, t.Any
 
 def lost_key(evidence: t.Any) -> str | None:
     """The key of the destination vault, when it is gone or cannot be used."""
-    for row in rows(step(evidence, "keys"), "keys"):
-        used_by = row.get("used_by")
-        if isinstance(used_by, list) and "destination_vault" in used_by:
-            if row.get("exists") is False or row.get("enabled") is False:
-                return text(row, "arn") or "of the vault"
+    row = destination_key(evidence)
+    if row.get("exists") is False or row.get("enabled") is False:
+        return text(row, "arn") or "of the vault"
     return None

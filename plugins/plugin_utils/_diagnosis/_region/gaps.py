@@ -100,7 +100,7 @@ def _partial(name: str, found: t.Any) -> str | None:
 
 
 def all_well(evidence: t.Any) -> bool:
-    """Nothing failed, nothing waits too long, every resource has its newest point: keys and health were not needed."""
+    """Nothing failed, nothing waits too long, every resource has its newest point: AWS's own health was not needed."""
     jobs, points = step(evidence, "copy_jobs"), step(evidence, "recovery_points")
     resources, ready = figure(points, "summary", "resources"), figure(points, "summary", "resources_ready")
     return (
@@ -112,7 +112,12 @@ def all_well(evidence: t.Any) -> bool:
 
 
 def _idle(name: str, evidence: t.Any) -> bool:
-    return name in ("keys", "health") and all_well(evidence)
+    return name == "health" and all_well(evidence)
+
+
+def _moot(name: str, evidence: t.Any) -> bool:
+    """There is nothing to read in a vault that is gone, whatever AWS says of whoever asks."""
+    return name == "recovery_points" and value(step(evidence, "vaults"), "destination", "exists") is False
 
 
 def contradictions(evidence: t.Any, facts: dict[str, t.Any]) -> list[dict[str, t.Any]]:
@@ -169,5 +174,6 @@ GAPS = Gaps(
     grant=_grant_sentence,
     partial=_partial,
     idle=_idle,
+    moot=_moot,
     first=frozenset({"copy_jobs", "recovery_points", "copy_lag", "vaults", "copy_job_detail"}),
 )

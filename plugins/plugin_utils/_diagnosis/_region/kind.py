@@ -18,6 +18,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region
     SETTLE,
     contradictions,
 )
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.twins import tell_apart
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
     Row,
     figure,
@@ -116,8 +117,11 @@ def names(target: t.Any, root: t.Any, facts: dict[str, t.Any], evidence: t.Any) 
     role = text(job, "role") or text(about, "role")
     point = _row(evidence, (("copy_job_detail", "source_points"),), resource)
     known = {name: text(target, name) for name in REGION.placeholders}
+    open_copy = next(iter(facts["under_way"]), {})
     known.update(
         resource=resource,
+        since=text(open_copy, "since"),
+        look_again_at=text(open_copy, "look_again_at"),
         resource_arn=text(about, "resource_arn") or text(job, "resource_arn"),
         type=text(about, "type") or text(job, "type"),
         copy_job=text(job, "copy_job") or text(about, "copy_job"),
@@ -162,4 +166,5 @@ KIND = Kind(
     settle_without_cause="Read in CloudTrail of both Regions what AWS Backup called for the copy, and open a support "
     "case with the id of the copy job.",
     stands_for=STANDS_FOR,
+    prepare=tell_apart,
 )

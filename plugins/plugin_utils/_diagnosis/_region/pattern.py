@@ -23,7 +23,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidenc
 
 SIGNIFICANT = 0.05  # after Bonferroni's correction for the number of slots
 _NEGLIGIBLE = 1e-12
-_LEAST = 3  # failures, and good runs, below which nothing is said
+_LEAST = 3  # failures, and good runs, below which nothing is said; also days, of an hour that stands out
 _TWICE = 2.0  # a slot must fail at least this many times as often as the others: of many runs the least matters
 
 
@@ -46,9 +46,11 @@ def fisher(bad: int, good: int, others_bad: int, others_good: int) -> float:
 def pattern(evidence: t.Any) -> dict[str, t.Any]:
     """periodic | random | single | none | unknown, with the figures of the test.
 
-    All copies of a nightly plan start at one hour, so all their failures lie there too: that is the schedule. An hour
-    is periodic when its failure rate is significantly above that of the other hours, and on more than one day. Failures
-    that began at a moment and have not stopped since are no pattern: they have a beginning.
+    All copies of a nightly plan start at one hour, so all their failures lie there too: that is the schedule. What each
+    resource does at its own hour tells resources apart, not hours; so only resources are compared that are copied at
+    several hours of a day. An hour is periodic when its failure rate is significantly above that of the other hours,
+    both of jobs and of days, on three days at least: what fails together in one night is one incident. Failures that
+    began at a moment and have not stopped since are no pattern: they have a beginning.
     """
     jobs = step(evidence, "copy_jobs")
     slots = [slot for row in rows(jobs, "slots") if (slot := _slot(row))]
@@ -62,25 +64,29 @@ def pattern(evidence: t.Any) -> dict[str, t.Any]:
     figures["made_good"] = made_good
     if bad < _LEAST or runs - bad < _LEAST or not made_good:
         return {"verdict": "unknown", **figures}
-    hours = _periodic(slots, bad, runs)
-    days = _days(jobs, {row["slot"] for row in hours})
-    if hours and days > 1:
-        others_runs = runs - sum(row["runs"] for row in hours)
-        others_bad = bad - sum(row["failed"] for row in hours)
+    compared = [slot for row in rows(jobs, "slots") if (slot := _slot(row, "compared_"))]
+    seen_days = [slot for row in rows(jobs, "slots") if (slot := _slot(row, "days_"))]
+    apart = _periodic(slots)
+    often = {row["slot"] for row in _periodic(seen_days)}
+    hours = [row for row in _periodic(compared) if row["slot"] in often]
+    if hours:
+        others_runs = sum(slot[1] for slot in compared) - sum(row["runs"] for row in hours)
+        others_bad = sum(slot[2] for slot in compared) - sum(row["failed"] for row in hours)
         return {
             "verdict": "periodic",
             **figures,
             "slots": hours,
             "rate_of_others": round(others_bad / others_runs, 3) if others_runs else None,
             "p": min(row["p"] for row in hours),
-            "test": "Fisher's exact test of each hour (UTC) against all others, one-sided, Bonferroni",
+            "test": "Fisher's exact test of each hour (UTC) against all others, one-sided, Bonferroni; of jobs and of days",
             "next_expected_at": _next(text(jobs, "observed_at"), [row["slot"] for row in hours]),
         }
-    return {"verdict": "random" if not hours and _days(jobs, None) > 1 else "unknown", **figures}
+    return {"verdict": "random" if not apart and _days(jobs) > 1 else "unknown", **figures}
 
 
-def _slot(row: Row) -> tuple[int, int, int] | None:
-    hour, runs, failed = (figure(row, name) for name in ("slot", "runs", "failed"))
+def _slot(row: Row, of: str = "") -> tuple[int, int, int] | None:
+    """Hour, runs and failures of an hour; `of`: of the resources that can be compared, or their days."""
+    hour, runs, failed = (figure(row, name) for name in ("slot", f"{of}runs", f"{of}failed"))
     if hour is None or not runs or failed is None or not 0 <= hour <= 23 or not 0 <= failed <= runs:
         return None
     return int(hour), int(runs), int(failed)
@@ -91,8 +97,9 @@ def _made_good(row: Row) -> int:
     return max(0, int((figure(row, "failed") or 0) - (figure(row, "consecutive_failures") or 0)))
 
 
-def _periodic(slots: list[tuple[int, int, int]], bad: int, runs: int) -> list[dict[str, t.Any]]:
+def _periodic(slots: list[tuple[int, int, int]]) -> list[dict[str, t.Any]]:
     """The hours whose failure rate stands out."""
+    bad, runs = sum(slot[2] for slot in slots), sum(slot[1] for slot in slots)
     found = []
     for hour, here, failed in slots:
         others = runs - here
@@ -105,18 +112,14 @@ def _periodic(slots: list[tuple[int, int, int]], bad: int, runs: int) -> list[di
     return found
 
 
-def _days(jobs: Row, hours: set[int] | None) -> int:
-    """On how many days copies failed, of those that were started in these hours (None: in any), as far as listed."""
+def _days(jobs: Row) -> int:
+    """On how many days copies were started that failed, as far as listed."""
     found: set[str] = set()
     for row in rows(jobs, "jobs"):
         created = text(row, "created_at")
-        if text(row, "state") in BAD_STATES and created and (hours is None or _hour(created) in hours):
+        if text(row, "state") in BAD_STATES and created:
             found.add(created[:10])
     return len(found)
-
-
-def _hour(moment: str) -> int | None:
-    return int(moment[11:13]) if moment[11:13].isdigit() else None
 
 
 def _next(now: str | None, hours: list[int]) -> str | None:

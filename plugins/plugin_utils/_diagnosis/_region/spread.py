@@ -12,8 +12,8 @@ from collections import Counter
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._statistics import wilson
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.atoms import BAD_STATES, is_failing
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import Atom
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
+    Row,
     figure,
     rows,
     step,
@@ -52,17 +52,18 @@ def success_rate(evidence: t.Any) -> dict[str, t.Any]:
 
 
 def scope(
-    evidence: t.Any, affected: list[str], rate: dict[str, t.Any], atoms: list[Atom], told: t.Container[str]
+    evidence: t.Any, affected: list[str], rate: dict[str, t.Any], told: t.Mapping[str, dict[str, t.Any]]
 ) -> dict[str, t.Any]:
     """systemic, specific, none or unknown.
 
     Systemic: the success rate is low, of enough jobs to say so, and the failures spread over resources or types; or all
-    of several resources are affected and have something in common. affected: resources. told: causes that count.
+    of several resources are affected and have something in common. affected: resources. told: {cause: what speaks for it}, of the
+    causes that count.
     """
     jobs = step(evidence, "copy_jobs")
     total = _resources(evidence)
     failing = int(figure(jobs, "summary", "resources_failing") or 0)
-    counted = failing or len(affected)  # a composite lags behind with its one member that fails
+    counted = max(failing, len(set(affected) - _composites(jobs)))
     groups = [row for row in rows(jobs, "groups") if text(row, "state") in BAD_STATES and figure(row, "in_window")]
     types = sorted({name for row in groups for name in row.get("types") or [] if isinstance(name, str)})
     spread: dict[str, t.Any] = {
@@ -81,7 +82,7 @@ def scope(
     spread["rate_is_systemic"] = low
     if not counted and not low:
         return {"verdict": "none", "spread": spread, "shared": {}}
-    shared = _shared(evidence, affected, atoms, told)
+    shared = _shared(evidence, affected, told)
     if low or (counted >= 2 and counted == total and shared):
         verdict = "systemic"
     elif total >= 3 and (counted == 1 or wilson(counted, total)[1] < 0.5):
@@ -107,14 +108,26 @@ def _low(rate: dict[str, t.Any], types: list[str]) -> bool:
     return bool(rate["verdict"] == "low" or (rate["failed"] >= _MANY and len(types) > 1))
 
 
-def _shared(
-    evidence: t.Any, affected: list[str], atoms: list[Atom], told: t.Container[str]
-) -> dict[str, str]:
-    """What at least two of the affected, and at least 80 % of those that say anything, have in common."""
+def _composites(jobs: Row) -> set[str]:
+    """Composite resources that lag behind with a member of theirs that fails, and that counts."""
+    bad = {text(row, "parent") for row in rows(jobs, "jobs") if text(row, "state") in BAD_STATES}
+    return {
+        name
+        for row in rows(jobs, "jobs")
+        if row.get("composite") is True and text(row, "copy_job") in bad and (name := text(row, "resource"))
+    }
+
+
+def _shared(evidence: t.Any, affected: list[str], told: t.Mapping[str, dict[str, t.Any]]) -> dict[str, str]:
+    """What at least two of the affected, and at least 80 % of those that say anything, have in common.
+
+    What only few of the affected say anything of is no matter of all: a third of them at least.
+    """
     of: dict[str, dict[str, set[str]]] = {"cause": {}, "role": {}, "why": {}}
-    for atom in atoms:
-        if atom.resource in affected and atom.cause in told and atom.weight > 0.2:
-            of["cause"].setdefault(str(atom.resource), set()).add(atom.cause)
+    for cause, entry in told.items():
+        for name in entry["resources"]:
+            if name in affected:
+                of["cause"].setdefault(name, set()).add(cause)
     for row in rows(step(evidence, "copy_jobs"), "resources"):
         name, role = text(row, "resource"), text(row, "role")
         if name in affected and role and is_failing(row):
@@ -130,6 +143,6 @@ def _shared(
         counts = Counter(item for items in by_resource.values() for item in items)
         if counts:
             most, times = min(counts.items(), key=lambda item: (-item[1], item[0]))
-            if times >= 2 and times >= 0.8 * len(by_resource):
+            if times >= 2 and times >= 0.8 * len(by_resource) and 3 * times >= len(affected):
                 found[what] = most
     return found
