@@ -88,6 +88,7 @@ class Result:
     resources: tuple[str, ...] = ()
     cited: tuple[dict[str, t.Any], ...] = ()
     explanation: str = ""
+    next_steps: tuple[dict[str, str], ...] = ()  # those of the rule, its values filled in
 
 
 def load_rules(path: str, kind: str = "cluster") -> list[Rule]:
@@ -236,6 +237,7 @@ def evaluate(rule: Rule, context: dict[str, t.Any], usable: t.Callable[[str], bo
         resources=tuple(left),
         cited=tuple(_cited(rule, context)),
         explanation=_fill(rule, context),
+        next_steps=tuple(_steps(rule, context)),
     )
 
 
@@ -260,6 +262,21 @@ def _short(value: t.Any) -> t.Any:
 def _fill(rule: Rule, context: dict[str, t.Any]) -> str:
     filled = {name: _words(_search(compiled, context)) for name, compiled in rule.values.items()}
     return rule.explanation.format_map(filled) if filled else rule.explanation
+
+
+def _steps(rule: Rule, context: dict[str, t.Any]) -> t.Iterator[dict[str, str]]:
+    """The next steps with the rule's own values; what else they hold in braces is left for the names of the target.
+
+    A step that holds a value which is not known is left out: half a command helps nobody.
+    """
+    filled = {name: _search(compiled, context) for name, compiled in rule.values.items()}
+    for item in rule.next_steps:
+        held = {name for name in filled if any("{" + name + "}" in text for text in item.values())}
+        if all(truthy(filled[name]) for name in held):
+            told = dict(item)
+            for name in held:
+                told = {key: text.replace("{" + name + "}", _words(filled[name])) for key, text in told.items()}
+            yield told
 
 
 def _words(value: t.Any) -> str:

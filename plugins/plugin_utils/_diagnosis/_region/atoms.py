@@ -21,6 +21,13 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidenc
 )
 
 BAD_STATES = frozenset({"FAILED", "PARTIAL"})
+# Where names of resources stand beside their ARNs.
+_NAMED_IN = (
+    ("copy_lag", "resources"),
+    ("recovery_points", "resources"),
+    ("copy_jobs", "jobs"),
+    ("copy_jobs", "resources"),
+)
 # AWS's own sorting of messages, where there is no message to read: weak, as its words are no contract.
 _CATEGORY_WEIGHT = 0.4
 # Backups end in states that say something without a message.
@@ -135,13 +142,9 @@ def _from_detail(evidence: t.Any) -> t.Iterator[Atom]:
 def _from_logs(evidence: t.Any) -> t.Iterator[Atom]:
     """Events repeat what the job says. A refused call is CloudTrail's own observation, of no resource that it names."""
     logs = step(evidence, "logs")
-    known = {
-        text(row, "resource_arn"): text(row, "resource")
-        for listed in ("jobs", "resources")
-        for row in rows(step(evidence, "copy_jobs"), listed)
-    }
+    known = _names_by_arn(evidence)
     for index, row in enumerate(rows(logs, "events")):
-        resource = known.get(text(row, "resource_arn"))
+        resource = known.get(text(row, "resource_arn") or "")
         if text(row, "state") in BAD_STATES and resource:
             yield from _atom(
                 row,
@@ -161,6 +164,23 @@ def _from_logs(evidence: t.Any) -> t.Iterator[Atom]:
             recorder="cloudtrail",
             at=text(row, "at"),
         )
+
+
+def _names_by_arn(evidence: t.Any) -> dict[str, str]:
+    """{ARN: name of the resource}, as the steps have them that answered."""
+    return {
+        arn: name
+        for step_name, listed in _NAMED_IN
+        for row in rows(step(evidence, step_name), listed)
+        if (arn := text(row, "resource_arn")) and (name := text(row, "resource"))
+    }
+
+
+def failed_in_logs(evidence: t.Any) -> list[str]:
+    """Resources of whose copies the logs have a failed event; an event of one that is not known says nothing."""
+    known, events = _names_by_arn(evidence), rows(step(evidence, "logs"), "events")
+    arns = {text(row, "resource_arn") for row in events if text(row, "state") in BAD_STATES}
+    return sorted({known[arn] for arn in arns if arn in known})
 
 
 def _from_upstream(evidence: t.Any) -> t.Iterator[Atom]:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.atoms import is_failing
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.blame import keys_used, refused_by
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
+    Row,
     rows,
     step,
     text,
@@ -55,7 +58,7 @@ STANDS_FOR: t.Mapping[str, t.FrozenSet[str]] = {
     "kms_other": frozenset({"kms_key_policy", "kms_disabled", "kms_missing"}),
     "not_found_generic": frozenset({"vault_not_found", "source_rp_missing", "kms_missing"}),
     "source_rp_missing": frozenset({"source_cold"}),
-    "invalid_parameters": frozenset({"vault_lock_retention", "rule_lifecycle", "unsupported_resource_type"}),
+    "invalid_parameters": frozenset({"unsupported_resource_type"}),
     "unsupported_combination": frozenset({"opt_in_disabled", "unsupported_resource_type", "advanced_features_off"}),
     "unsupported_resource_type": frozenset({"advanced_features_off", "unsupported_combination"}),
     "aws_transient": frozenset({"aws_service_event"}),
@@ -63,18 +66,12 @@ STANDS_FOR: t.Mapping[str, t.FrozenSet[str]] = {
 }
 
 
-def doubts(evidence: t.Any) -> dict[str, str]:
-    """{cause: what would confirm it} where the configuration now is not what the message blames."""
-    found = {**_of_vaults(evidence), **_of_keys(evidence)}
-    if usable(evidence, "copy_rules"):
-        found.update(_of_roles(evidence))
-        kinds = {text(row, "kind") for row in rows(step(evidence, "copy_rules"), "problems")}
-        if not kinds & {"retention_below_minimum", "retention_above_maximum"}:
-            found["vault_lock_retention"] = (
-                "The retention of the copies is inside the bounds of the lock by now: the next copy job will tell, or "
-                "the versions of the plan and of the vault's lock at the time of the failure."
-            )
-    return found
+def doubts(evidence: t.Any, types: t.Mapping[str, str]) -> dict[str, str]:
+    """{cause: what would confirm it} where the configuration now is not what the message blames.
+
+    Only what was read can cast doubt. types: {resource: type}.
+    """
+    return {**_of_vaults(evidence), **_of_lock(evidence), **_of_keys(evidence, types), **_of_roles(evidence)}
 
 
 def _of_vaults(evidence: t.Any) -> dict[str, str]:
@@ -100,11 +97,36 @@ def _of_vaults(evidence: t.Any) -> dict[str, str]:
     return found
 
 
+def _of_lock(evidence: t.Any) -> dict[str, str]:
+    """Of the bounds of the vault's lock, where both they and all plans were read."""
+    rules = step(evidence, "copy_rules")
+    destination = value(step(evidence, "vaults"), "destination")
+    described = text(destination, "outcome") == "ok" and value(destination, "locked") is not None
+    unread = any((text(row, "what") or "").startswith("backup plan") for row in rows(rules, "denied"))
+    kinds = {text(row, "kind") for row in rows(rules, "problems")}
+    if not usable(evidence, "vaults") or not described:
+        return {}
+    if not usable(evidence, "copy_rules") or unread or not rows(rules, "rules"):
+        return {}
+    if kinds & {"retention_below_minimum", "retention_above_maximum"}:
+        return {}
+    return {
+        "vault_lock_retention": (
+            "The retention of the copies is inside the bounds of the lock by now: the next copy job will tell, or "
+            "the versions of the plan and of the vault's lock at the time of the failure."
+        )
+    }
+
+
 def _of_roles(evidence: t.Any) -> dict[str, str]:
-    """Of the roles that copy, when all of them were read and none lacks anything."""
+    """Of the roles that copy, those of the failing copies among them, when all were read and none lacks anything."""
     roles = rows(step(evidence, "copy_rules"), "roles")
+    known = {text(row, "arn") for row in roles} | {text(row, "role") for row in roles}
+    used = {text(row, "role") for row in _failing(evidence)}
+    if not usable(evidence, "copy_rules") or not roles or any(role and role not in known for role in used):
+        return {}
     found = {}
-    if roles and all(row.get("exists") is True and row.get("trusts_backup") is True for row in roles):
+    if all(row.get("exists") is True and row.get("trusts_backup") is True for row in roles):
         found["iam_role_trust"] = "The roles that copy exist and trust AWS Backup by now: start a copy again."
         found["iam_role_missing"] = found["iam_role_trust"]
     verdicts = [set(actions.values()) for row in roles if isinstance(actions := row.get("actions"), dict)]
@@ -116,9 +138,14 @@ def _of_roles(evidence: t.Any) -> dict[str, str]:
     return found
 
 
-def _of_keys(evidence: t.Any) -> dict[str, str]:
+def _failing(evidence: t.Any) -> list[Row]:
+    return [row for row in rows(step(evidence, "copy_jobs"), "resources") if is_failing(row)]
+
+
+def _of_keys(evidence: t.Any, types: t.Mapping[str, str]) -> dict[str, str]:
+    """Of the keys, when the destination vault's was looked at, and those of all that fails."""
     keys = rows(step(evidence, "keys"), "keys")
-    if not usable(evidence, "keys") or not keys:
+    if not usable(evidence, "keys") or not _all_seen(evidence, keys, types):
         return {}
     found = {}
     if all(row.get("enabled") is True for row in keys):
@@ -133,13 +160,8 @@ def _of_keys(evidence: t.Any) -> dict[str, str]:
     return found
 
 
-def refused_by(key: t.Any) -> list[str]:
-    """The principals that need the key, and that neither its policy nor a grant lets do all that a copy needs."""
-    principals = value(key, "policy", "principals")
-    granted = value(key, "grants", "for_principals")
-    refused = []
-    for name, actions in principals.items() if isinstance(principals, dict) else ():
-        verdicts = {str(verdict) for verdict in actions.values()} if isinstance(actions, dict) else set()
-        if "denied" in verdicts or ("not_mentioned" in verdicts and name not in (granted or ())):
-            refused.append(str(name))
-    return sorted(refused)
+def _all_seen(evidence: t.Any, keys: list[Row], types: t.Mapping[str, str]) -> bool:
+    seen = {text(row, "arn") for row in keys}
+    places = {place for row in keys for place in row.get("used_by") or [] if isinstance(place, str)}
+    used = [keys_used(evidence, types, text(row, "resource") or "") for row in _failing(evidence)]
+    return "destination_vault" in places and all(arns is not None and arns <= seen for arns in used)
