@@ -159,7 +159,8 @@ def _scope(diagnosis: Json) -> list[str]:
         told = f"{failing} of {spread['resources']} resources fail"
         late = f"{affected} of {spread['resources']} resources are behind, late or at risk"
         past = "copies failed and were made good since; no resource fails now"
-        parts.append(told if failing else late if affected else past)
+        both = f"{told}, {affected} are behind, late or at risk" if affected > failing else told
+        parts.append(both if failing else late if affected else past)
     # the cause that they share stands above
     parts += [f"shared {name}: {value}" for name, value in sorted(_dict(scope, "shared").items()) if name != "cause"]
     verdict = str(scope.get("verdict") or "unknown")

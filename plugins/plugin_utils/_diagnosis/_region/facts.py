@@ -19,6 +19,8 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region
     blamed,
     health,
     key_faults,
+    left_out,
+    region_off,
 )
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.doubts import (
     STANDS_FOR,
@@ -32,6 +34,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region
     copies_in_place,
     destination_key,
     lost,
+    moot,
     no_job,
     outlived,
     under_way,
@@ -71,6 +74,7 @@ _TYPED = (
     ("copy_lag", "source_problems"),
 )
 _MISSING = frozenset({"missing"})
+_BY_DESIGN = frozenset({"expired_by_design"})
 _NO_WAY = frozenset({"unreachable", "timeout"})
 
 
@@ -94,6 +98,9 @@ def derive(
     rules_mended    changes of a rule since the failing job that did not take its copy action away
     uncopied    resources of whose newest source points no copy job was ever started
     backups_missing  resources that were not backed up when they should have been, for longer than the RPO allows
+    left_out    those of them whose rule and type are in order, while others of the plan are backed up
+    expired     resources of whose newest source point the copy is over by its lifecycle
+    region_off  {region, code}: the destination Region is not enabled for the account
     arrived_not  resources whose newest copy job is COMPLETED, and whose point is not there
     causes      {cause: what speaks for it}, of failing copies and of troubled backups
     may_be      {cause: [resources]} whose messages name the cause, or words that can mean it
@@ -124,6 +131,8 @@ def derive(
     table = _table(atoms, explained, troubled, causes, evidence)
     own, meant, types = telling_causes(table, causes), may_be(table), _types_and_roles(evidence)[0]
     keys, problems = key_faults(evidence, meant, types), of_problem(evidence, affected, failing)
+    problems_of_source = named(step(evidence, "copy_lag"), "source_problems", _MISSING, "state")
+    missing = [name for name in problems_of_source if name in short]
     rate, full = success_rate(evidence), full_copies(evidence)
     facts = {
         "failing": failing,
@@ -142,9 +151,12 @@ def derive(
         "under_way": under_way(evidence, affected, failing),
         "rules_mended": rules_mended(evidence),
         "uncopied": uncopied(evidence),
-        "backups_missing": [
-            name for name in named(step(evidence, "copy_lag"), "source_problems", _MISSING, "state") if name in short
+        "backups_missing": missing,
+        "left_out": left_out(evidence, missing, types),
+        "expired": [
+            name for name in behind if name in named(step(evidence, "recovery_points"), "resources", _BY_DESIGN, "why")
         ],
+        "region_off": region_off(evidence),
         "arrived_not": arrived_not(evidence, failing),
         "found_jobs": not usable(evidence, "copy_jobs") or bool(figure(jobs, "summary", "jobs")),
         "causes": table,
@@ -160,7 +172,9 @@ def derive(
         "full_copies": full,
         "slow_late": sorted(set(late) - set(failing) - set(full)),
         "unreachable": [name for name in REGION.steps if _NO_WAY & _outcomes(evidence, name)],
-        "refused": [name for name in REGION.steps if "forbidden" in _outcomes(evidence, name)],
+        "refused": [
+            name for name in REGION.steps if "forbidden" in _outcomes(evidence, name) and not moot(name, evidence)
+        ],
         "success_rate": rate,
         "scope": scope(evidence, sorted(trouble.union(late)), rate, {**own, **_as_told(gone, trouble)}),
         "pattern": pattern(evidence),

@@ -11,6 +11,7 @@ import json
 import re
 import typing as t
 
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.trouble import moot
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
     figure,
     step,
@@ -115,11 +116,6 @@ def _idle(name: str, evidence: t.Any) -> bool:
     return name == "health" and all_well(evidence)
 
 
-def _moot(name: str, evidence: t.Any) -> bool:
-    """There is nothing to read in a vault that is gone, whatever AWS says of whoever asks."""
-    return name == "recovery_points" and value(step(evidence, "vaults"), "destination", "exists") is False
-
-
 def contradictions(evidence: t.Any, facts: dict[str, t.Any]) -> list[dict[str, t.Any]]:
     """Two signals that cannot both be true, and which one to believe."""
     found = []
@@ -174,6 +170,6 @@ GAPS = Gaps(
     grant=_grant_sentence,
     partial=_partial,
     idle=_idle,
-    moot=_moot,
+    moot=moot,
     first=frozenset({"copy_jobs", "recovery_points", "copy_lag", "vaults", "copy_job_detail"}),
 )

@@ -135,7 +135,7 @@ def _shared(evidence: t.Any, affected: list[str], told: t.Mapping[str, dict[str,
     for row in rows(step(evidence, "recovery_points"), "resources"):
         name, why = text(row, "resource"), text(row, "why")
         if name in affected and why and text(row, "verdict") != "current":
-            of["why"].setdefault(str(name), set()).add(why)
+            of["why"].setdefault(str(name), set()).add("backup_too_old" if why == "copied" else why)
     found: dict[str, str] = {}
     for what, by_resource in of.items():
         if what == "why" and found:

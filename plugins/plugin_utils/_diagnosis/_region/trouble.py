@@ -84,6 +84,11 @@ def destination_key(evidence: t.Any) -> Row:
     return {}
 
 
+def moot(name: str, evidence: t.Any) -> bool:
+    """There is nothing to read in a vault that is gone, whatever AWS says of whoever asks."""
+    return name == "recovery_points" and value(step(evidence, "vaults"), "destination", "exists") is False
+
+
 def backed_up_since(evidence: t.Any) -> list[str]:
     """Resources of which AWS Backup tried to make a backup, which ended badly: it is switched on for them."""
     return _names(row for row in rows(step(evidence, "copy_jobs"), "upstream") if row.get("latest") is True)

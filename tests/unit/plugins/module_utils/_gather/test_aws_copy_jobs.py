@@ -346,8 +346,22 @@ def test_hours_count_their_own_jobs():
         [copy(n, age=19 + 24 * n, took=1.5, state="FAILED" if n == 1 else "COMPLETED") for n in range(3)]
         + [copy(9, "other", age=4), copy(10, "other", age=2, state="RUNNING")]
     )
-    assert told["slots"] == [{"slot": 2, "runs": 3, "failed": 1}, {"slot": 17, "runs": 1, "failed": 0}]
+    assert [(row["slot"], row["runs"], row["failed"]) for row in told["slots"]] == [(2, 3, 1), (17, 1, 0)]
     assert told["summary"]["days"] == 3
+
+
+def test_hours_are_compared_by_resources_that_were_copied_at_several_hours_of_a_day():
+    # 02:00 and 17:00 of three days; at 02:00 two copies of the first night fail. "other" has an hour of its own.
+    told = found(
+        [copy(n, age=19 + 24 * n, took=0.5, state="FAILED" if n == 0 else "COMPLETED") for n in range(3)]
+        + [copy(9, age=18.5, took=0.2, state="FAILED")]
+        + [copy(10 + n, age=4 + 24 * n, took=0.5) for n in range(2)]
+        + [copy(20 + n, "other", age=19 + 24 * n, took=0.5, state="FAILED") for n in range(3)]
+    )
+    figures = [[row[name] for name in ("slot", "runs", "failed")] for row in told["slots"]]
+    assert figures == [[2, 7, 5], [17, 2, 0]]
+    compared = [[row[f"{of}_{name}"] for of in ("compared", "days") for name in ("runs", "failed")] for row in told["slots"]]
+    assert compared == [[3, 2, 2, 1], [2, 0, 2, 0]]
 
 
 # ----------------------------------------------------------------------------------------------------- upstream

@@ -53,7 +53,7 @@ CAUSE_OF_ROW = dict(
             *("tag_policy", "tag_copy_transient", "aws_transient", "aws_transient", "aws_fatal"),
             *("account_not_activated", "resource_state", "resource_state", "upstream_window", "upstream_window"),
             *("upstream_vss", None, "invalid_parameters", "kms_other", "access_denied_generic"),
-            *("not_found_generic", "aws_transient"),
+            *("not_found_generic", "aws_transient", "invalid_parameters", "iam_source_role", "aws_transient"),
         ],
         start=1,
     )
@@ -64,7 +64,12 @@ CAUSE_OF_ROW = dict(
 
 
 def test_all_rows_stand_in_their_order():
-    assert [entry.id for entry in MESSAGES.of_jobs] == [f"A{number:02d}" for number in range(1, 74)]
+    """In the order of their numbers, but for those that had to go before others."""
+    found = [entry.id for entry in MESSAGES.of_jobs]
+    moved = {"A74", "A75", "A76"}
+    assert sorted(found) == [f"A{number:02d}" for number in range(1, 77)]
+    assert [name for name in found if name not in moved] == [f"A{number:02d}" for number in range(1, 74)]
+    assert found.index("A74") < found.index("A69") and found.index("A76") < found.index("A70")
 
 
 @pytest.mark.parametrize(("entry", "sample"), SAMPLES, ids=SAMPLE_IDS)
@@ -218,7 +223,7 @@ def test_each_type_has_its_own_wording(type_: str, text: str, cause: str):
         ("The KMS key does not exist", "A70"),
         ("The thing does not exist", "A72"),
         ("Retention specified in the job is not within the range and is invalid", "A15"),
-        ("Retention is invalid", "A69"),
+        ("Retention is invalid", "A74"),
         ("There are too many copy jobs running for resource x: throttled", "A45"),
         ("Image creation throttled due to maximum number of concurrent snapshots", "A48"),
         ("throttled", "A55"),
@@ -230,6 +235,11 @@ def test_each_type_has_its_own_wording(type_: str, text: str, cause: str):
         ("Unable to persist NetworkInterfaces metadata: access denied", "A68"),
         ("Access denied: cannot find recovery point", "A40"),
         ("The request timed out: access denied", "A71"),
+        ("Timed out waiting for the KMS key grant to be consistent", "A76"),
+        ("The KMS key could not be used: read timeout", "A76"),
+        ("is not authorized to perform: kms:CreateGrant with an explicit deny in an identity-based policy", "A12"),
+        ("is not authorized to perform: backup:CopyIntoBackupVault with an explicit deny in a session policy", "A75"),
+        ("is not authorized to perform: backup:CopyIntoBackupVault with an explicit deny in a VPC endpoint policy", "A71"),
         ("Internal error occurred; the connection timed out", "A60"),
     ],
 )
@@ -420,3 +430,10 @@ def test_every_pattern_has_a_literal_and_the_sample_holds_it():
         for wording in entry.wordings:
             literals = required_literals(wording.pattern)
             assert literals and any(literal in normalise(wording.sample) for literal in literals), entry.id
+
+
+@pytest.mark.parametrize("side", ["an identity-based policy", "a permissions boundary", "a session policy"])
+@pytest.mark.parametrize("action", ["kms:CreateGrant", "kms:Decrypt", "backup:CopyIntoBackupVault", "ec2:CopySnapshot"])
+def test_what_is_set_at_the_role_denies_whatever_the_action(side: str, action: str):
+    verdict = classify(f"User: arn:x is not authorized to perform: {action} with an explicit deny in {side}")
+    assert (verdict.cause, verdict.alternatives) == ("iam_source_role", ())

@@ -53,7 +53,11 @@ def aborted(bundle):
 def pattern(bundle, slots, days=("18", "19", "20"), hour="02"):
     """Failures that a later copy has made good: [(hour of the day, runs, failed)]."""
     jobs = evidence(bundle, "copy_jobs")
-    jobs["slots"] = [{"slot": slot, "runs": runs, "failed": failed} for slot, runs, failed in slots]
+    jobs["slots"] = [
+        {"slot": slot, "runs": runs, "failed": failed, "compared_runs": runs, "compared_failed": failed}
+        | {"days_runs": 12, "days_failed": min(failed, 8)}
+        for slot, runs, failed in slots
+    ]
     jobs["jobs"] = [
         {**about("orders"), "copy_job": f"J{day}", "state": "FAILED", "message": QUOTA, "latest": False}
         | {"created_at": f"2026-11-{day}T{hour}:10:00Z", "completed_at": f"2026-11-{day}T{hour}:20:00Z"}
@@ -117,6 +121,11 @@ def completed_with_message(bundle):
 
 def source_problem(bundle, state, name="ledger"):
     evidence(bundle, "copy_lag")["source_problems"].append({**about(name), "state": state, "message": None, "at": None})
+    return bundle
+
+
+def arrived_late(bundle, name):
+    row_of(bundle, "copy_lag", "resources", name).update(verdict="late", why="transfer")
     return bundle
 
 
@@ -216,6 +225,8 @@ FIRING = {
     "region.4.lag_confirmed": lambda b: behind(b, "failed", "orders"),
     "region.4.matched": lambda b: b,
     "region.4.window_exceeded": lambda b: late(b, "transfer", "orders"),
+    "region.4.window_short": lambda b: arrived_late(b, "orders"),
+    "region.4.under_way": lambda b: open_job(behind(b, "in_progress", "orders"), "orders", stuck=False, sibling=False),
     "region.4.never_started": lambda b: behind(b, "never_started"),
     "region.4.arrived_not": lambda b: completed_with_message(behind(b, "failed", "orders")),
     "region.4.not_usable": lambda b: behind(b, "unusable", "orders", verdict="not_ready"),

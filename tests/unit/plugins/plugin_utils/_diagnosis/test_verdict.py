@@ -157,7 +157,7 @@ def test_chain_breaks_at_the_cause_and_claims_nothing_behind_it():
     "status, expected", [("healthy", "false_positive"), ("failing", "true_positive"), ("inconclusive", "unknown")]
 )
 def test_alert_verdict(status, expected):
-    assert verdict.alert_verdict({"name": "BackupSyncFailed"}, status)["verdict"] == expected
+    assert verdict.alert_verdict({"name": "BackupSyncFailed"}, status, {})["verdict"] == expected
 
 
 def test_the_same_bundle_gives_the_same_bytes():
@@ -268,6 +268,17 @@ def test_yesterdays_message_does_not_decide_todays_cause():
     old = [dict(row, job=f"{row['resource']}-0", text=DNS) for row in bundle["evidence"]["logs"]["lines"]]
     bundle["evidence"]["logs"]["lines"] = old + bundle["evidence"]["logs"]["lines"]
     assert engine.diagnose(bundle)["root_cause"]["cause"] == "storage_capacity"
+
+
+def test_yesterdays_message_is_not_credited_to_who_fails_for_something_else():
+    bundle = failing_bundle("Fatal: write /repo: no space left on device")
+    bundle["evidence"]["logs"]["lines"][0]["text"] = DNS
+    old = [dict(row, job=f"{row['resource']}-0", text=DNS) for row in bundle["evidence"]["logs"]["lines"]]
+    bundle["evidence"]["logs"]["lines"] = old + bundle["evidence"]["logs"]["lines"]
+    diagnosis = engine.diagnose(bundle)
+    assert diagnosis["root_cause"]["cause"] == "storage_capacity"
+    further = [(item["cause"], item["resources"]) for item in diagnosis["further_causes"]]
+    assert further == [("network_dns", [NAMES[0]])] and diagnosis["runner_up"] is None
 
 
 def test_an_old_message_alone_is_at_most_possible():
