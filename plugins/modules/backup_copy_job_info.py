@@ -136,7 +136,9 @@ evidence:
       elements: dict
       returned: when the source answered
     slots:
-      description: For each hour of the day in UTC how many jobs were made in it, and how many of them failed.
+      description:
+        - For each hour of the day in UTC how many jobs were made in it, and how many of them failed. C(compared_) counts
+          those of resources that were copied at several hours of the day, C(days_) the days of such.
       type: list
       elements: dict
       returned: when the source answered

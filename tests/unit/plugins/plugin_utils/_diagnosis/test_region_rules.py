@@ -124,6 +124,12 @@ def source_problem(bundle, state, name="ledger"):
     return bundle
 
 
+def under_way(bundle, name):
+    open_job(behind(bundle, "in_progress", name), name, stuck=False, sibling=False)
+    evidence(bundle, "copy_jobs")["jobs"][-1]["created_at"] = "2026-11-20T20:10:00Z"
+    return bundle
+
+
 def arrived_late(bundle, name):
     row_of(bundle, "copy_lag", "resources", name).update(verdict="late", why="transfer")
     return bundle
@@ -226,7 +232,7 @@ FIRING = {
     "region.4.matched": lambda b: b,
     "region.4.window_exceeded": lambda b: late(b, "transfer", "orders"),
     "region.4.window_short": lambda b: arrived_late(b, "orders"),
-    "region.4.under_way": lambda b: open_job(behind(b, "in_progress", "orders"), "orders", stuck=False, sibling=False),
+    "region.4.under_way": lambda b: under_way(b, "orders"),
     "region.4.never_started": lambda b: behind(b, "never_started"),
     "region.4.arrived_not": lambda b: completed_with_message(behind(b, "failed", "orders")),
     "region.4.not_usable": lambda b: behind(b, "unusable", "orders", verdict="not_ready"),
