@@ -10,12 +10,14 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._settings.region import region_settings
 
 
 def _region_settings(variables: t.Any) -> dict[str, t.Any]:
     if not isinstance(variables, t.Mapping):
         raise AnsibleFilterError("sre.backup_sync.region_settings takes a dictionary of the role's variables")
+    # Imported here: Ansible imports every filter file when it looks one up.
+    from ansible_collections.sre.backup_sync.plugins.plugin_utils._settings.region import region_settings
+
     return region_settings(plain(variables))
 
 
