@@ -14,8 +14,6 @@ from functools import lru_cache
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import gaps as gaps_of
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import verdict
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster.kind import KIND as CLUSTER_KIND
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.kind import KIND as REGION_KIND
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import text, usable
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.kinds import Kind
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import (
@@ -31,11 +29,20 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words i
 EVIDENCE_SCHEMA = "sre.backup_sync/evidence/v1"
 DIAGNOSIS_SCHEMA = "sre.backup_sync/diagnosis/v1"
 _MOST_STEPS = 8
-KINDS: t.Mapping[str, Kind] = {kind.words.kind: kind for kind in (CLUSTER_KIND, REGION_KIND)}
+KINDS = ("cluster", "region")
 
 
 class BundleError(Exception):
     """The bundle cannot be diagnosed; the text says what to change."""
+
+
+def kind_of(name: str) -> Kind:
+    """What the engine must know of one of KINDS; only that one is loaded."""
+    if name == "cluster":
+        from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster.kind import KIND
+    else:
+        from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.kind import KIND
+    return KIND
 
 
 @lru_cache(maxsize=4)
@@ -64,7 +71,7 @@ def diagnose(bundle: t.Any, *, rule_files: t.Sequence[str] = ()) -> dict[str, t.
     check_bundle(bundle)
     target = bundle.get("target") if isinstance(bundle.get("target"), dict) else {}
     settings = bundle.get("settings") if isinstance(bundle.get("settings"), dict) else {}
-    kind = KINDS[target["kind"]]
+    kind = kind_of(target["kind"])
     evidence = kind.prepare(bundle["evidence"])
     causes = kind.causes()
     rules = _merged(kind, rule_files, causes)
