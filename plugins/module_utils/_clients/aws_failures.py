@@ -60,6 +60,7 @@ UNIDENTIFIED = {
     "InvalidSignatureException": "the secret key does not fit the access key, or this machine's clock is wrong",
     "MissingAuthenticationToken": "there are no credentials",
     "SignatureDoesNotMatch": "the secret key does not fit the access key, or this machine's clock is wrong",
+    "OptInRequired": "the Region, or the service, is not enabled for the account",
     "UnrecognizedClientException": "the access key is not known, or the Region is not enabled for the account",
 }
 _NOT_FOUND = frozenset(
@@ -68,7 +69,10 @@ _NOT_FOUND = frozenset(
 _ABSENT = frozenset({"SubscriptionRequiredException"})
 # Arguments that name what is asked about. Others are filters, whose ARNs no statement may hold: it would allow nothing.
 _RESOURCES = ("KeyId", "PolicyArn", "RecoveryPointArn", "RoleArn")
-_ON_EVERYTHING = frozenset({"ListAliases"})  # its KeyId is a filter as well
+# The KeyId of one is a filter; points of the other have ARNs of ec2, rds or backup, so that one ARN allows one point.
+_ON_EVERYTHING = frozenset({"ListAliases", "DescribeRecoveryPoint"})
+# What AWS answers where a Region is not enabled for the account, as well as to credentials that it does not know.
+_REGION_OFF = frozenset({"InvalidClientTokenId", "OptInRequired", "UnrecognizedClientException"})
 
 Json = t.Dict[str, t.Any]
 
@@ -170,7 +174,7 @@ def _refusal(asked: Asked, exc: t.Any) -> ReadFailed:
             "forbidden",
             f"{asked.where} does not accept the credentials: {UNIDENTIFIED[code]}.",
             code=code,
-            hint=f"Give the {asked.side} side credentials that are valid now.",
+            hint=_credentials_hint(asked, code),
         )
     if code in _FORBIDDEN:
         return ReadFailed("forbidden", message, code=code, grant=_grant(asked))
@@ -181,6 +185,13 @@ def _refusal(asked: Asked, exc: t.Any) -> ReadFailed:
     if code.isdigit() or said.lstrip().startswith("<") or (status in (404, 405) and not said):
         return _not_aws(asked, f"status {status} and no error that AWS has")  # the page of a proxy, say
     return ReadFailed("error", message, code=code or status)
+
+
+def _credentials_hint(asked: Asked, code: str) -> str:
+    give = f"ive the {asked.side} side credentials that are valid now."
+    if code in _REGION_OFF:
+        return f"See whether the Region {asked.region} is enabled for the account; if it is, g{give}"
+    return f"G{give}"
 
 
 def _grant(asked: Asked) -> Json:

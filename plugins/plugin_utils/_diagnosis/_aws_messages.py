@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import (
     CatalogueError,
     Cause,
-    _read_yaml,
-    _regex,
     load_causes,
+    read_regex,
+    read_yaml,
     required_literals,
 )
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import UNKNOWN, Verdict
@@ -178,7 +178,7 @@ def normalise(text: str) -> str:
 
 @functools.lru_cache(maxsize=1)
 def _shipped() -> Messages:
-    return load_messages(_read_yaml(MESSAGES), region_causes())
+    return load_messages(read_yaml(MESSAGES), region_causes())
 
 
 def load_messages(raw: Mapping[str, t.Any], causes: Mapping[str, Cause]) -> Messages:
@@ -268,7 +268,7 @@ def _by_words(item: t.Any, causes: Mapping[str, Cause], name: str) -> tuple[str,
 
 
 def _pattern(name: str, value: t.Any) -> str:
-    pattern = _regex(MESSAGES, name, "pattern", value)
+    pattern = read_regex(MESSAGES, name, "pattern", value)
     if _CAPITAL.search(pattern):
         raise CatalogueError(MESSAGES, name, "pattern", "must be in lower case, as the text is when it is matched")
     return pattern

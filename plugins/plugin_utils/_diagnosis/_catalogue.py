@@ -227,7 +227,7 @@ def required_literals(pattern: str) -> frozenset[str] | None:
 # --- catalogue --------------------------------------------------------------------------------------------------------
 
 
-def _read_yaml(name: str) -> dict[str, t.Any]:
+def read_yaml(name: str) -> dict[str, t.Any]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     path = CATALOGUE_DIR / name
     try:
@@ -294,7 +294,7 @@ def _cause(file: str, raw: Mapping[str, t.Any], words: Words) -> Cause:
     return Cause(**{**raw, "next_steps": tuple(raw["next_steps"])})
 
 
-def _regex(file: str, name: str, key: str, value: t.Any) -> str:
+def read_regex(file: str, name: str, key: str, value: t.Any) -> str:
     """Join a pattern given as a list, and check it."""
     parts = value if isinstance(value, list) else [value]
     if not parts or not all(isinstance(part, str) and part for part in parts):
@@ -312,7 +312,7 @@ def _signature(file: str, raw: Mapping[str, t.Any], causes: Mapping[str, Cause])
     values: dict[str, t.Any] = dict(raw)
     for key in ("pattern", "unless"):
         if key in values:
-            values[key] = _regex(file, name, key, values[key])
+            values[key] = read_regex(file, name, key, values[key])
     for key in ("beats", "alternatives", "reasons", "codes"):
         values[key] = tuple(values.get(key, ()))
     for cause in (values.get("cause"), *values["alternatives"]):
@@ -344,7 +344,7 @@ def _shipped() -> dict[str, list[t.Any]]:
     """The raw entries of both files, by list, each id once. Read once a process."""
     raw: dict[str, list[t.Any]] = {}
     for file, names in ((CAUSES, {"causes"}), (SIGNATURES, set(_SCHEMA) - {"causes"})):
-        data = _read_yaml(file)
+        data = read_yaml(file)
         for list_name in sorted(set(data) ^ names):
             raise CatalogueError(file, list_name, "-", "is missing" if list_name in names else "unknown list")
         for list_name, entries in data.items():
@@ -361,7 +361,7 @@ def _shipped() -> dict[str, list[t.Any]]:
 def load_causes(name: str, words: Words) -> dict[str, Cause]:
     """The causes of one file of the catalogue by id. Raises CatalogueError."""
     found: dict[str, Cause] = {}
-    for number, entry in enumerate(_read_yaml(name).get("causes") or []):
+    for number, entry in enumerate(read_yaml(name).get("causes") or []):
         _check_entry(name, "causes", entry, number)
         if entry["id"] in found:
             raise CatalogueError(name, entry["id"], "id", "used twice in causes")

@@ -45,6 +45,7 @@ _SERVICES = {
     "FSx": {"FSX"},
     **dict.fromkeys(("RDS", "Aurora", "DocumentDB", "Neptune"), {"RDS"}),
 }
+_REGION_OFF = frozenset({"InvalidClientTokenId", "OptInRequired", "UnrecognizedClientException"})
 _PASSING = ("aws_transient", "aws_fatal")
 
 
@@ -55,6 +56,48 @@ def blamed(may_be: Told, of_problem: Told) -> dict[str, list[str]]:
         named = {name for cause in causes for name in may_be.get(cause, ())}
         found[kind] = sorted(named & set(of_problem.get(kind, ())))
     return found
+
+
+def region_off(evidence: t.Any) -> dict[str, t.Any] | None:
+    """{region, code}: the destination Region does not know credentials that the source Region takes; None else.
+
+    Keys and users of an account hold in all of its Regions but those that are not enabled for it.
+    """
+    vaults = step(evidence, "vaults")
+    refused = [row for row in rows(vaults, "denied") if text(row, "side") == "destination"]
+    code = next((found for row in refused if (found := text(row, "code")) in _REGION_OFF), None)
+    one_account = value(vaults, "summary", "same_account") is True
+    if not code or not one_account or text(vaults, "source", "outcome") != "ok":
+        return None
+    return {"region": text(vaults, "destination", "region"), "code": code}
+
+
+def left_out(evidence: t.Any, missing: t.Sequence[str], types: t.Mapping[str, str]) -> list[str]:
+    """Resources without a backup though their plan's rule is there, their type opted in, and others are backed up.
+
+    missing: those that were not backed up when they should have been. What is left is the selection, or the resource.
+    """
+    rules = {(text(row, "plan"), text(row, "rule")) for row in rows(step(evidence, "copy_rules"), "rules")}
+    opted_in = value(step(evidence, "copy_rules"), "opt_in", "source")
+    problems = {text(row, "resource"): text(row, "at") or "" for row in rows(step(evidence, "copy_lag"), "source_problems")}
+    plans = {
+        text(row, "resource"): (text(row, "plan"), text(row, "rule")) for row in rows(step(evidence, "copy_jobs"), "resources")
+    }
+    newest = {
+        text(row, "resource"): text(row, "newest_source_at") or ""
+        for row in rows(step(evidence, "recovery_points"), "resources")
+    }
+    return [
+        name
+        for name in missing
+        if plans.get(name) in rules
+        and value(opted_in, types.get(name, "")) is True
+        and any(
+            plans.get(other, (None, None))[0] == plans[name][0] and at > problems.get(name, "")
+            for other, at in newest.items()
+            if other not in problems
+        )
+    ]
 
 
 # ----------------------------------------------------------------------------------------------------------------- keys

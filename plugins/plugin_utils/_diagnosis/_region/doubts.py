@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.atoms import is_failing
@@ -35,6 +36,7 @@ STANDS_FOR: t.Mapping[str, t.FrozenSet[str]] = {
             "kms_missing",
             "kms_default_managed_key_source",
             "kms_default_managed_key_dest",
+            "region_disabled",
             "scp",
             "scp_rcp",
             "org_membership",
@@ -61,9 +63,14 @@ STANDS_FOR: t.Mapping[str, t.FrozenSet[str]] = {
     "invalid_parameters": frozenset({"unsupported_resource_type"}),
     "unsupported_combination": frozenset({"opt_in_disabled", "unsupported_resource_type", "advanced_features_off"}),
     "unsupported_resource_type": frozenset({"advanced_features_off", "unsupported_combination"}),
+    "account_not_activated": frozenset({"region_disabled"}),
+    "unsupported_region": frozenset({"region_disabled"}),
     "aws_transient": frozenset({"aws_service_event"}),
     "aws_fatal": frozenset({"aws_service_event"}),
 }
+
+
+_ACTION = re.compile(r"(?:perform:? ?|allows the )([a-z0-9-]{1,40}:[A-Za-z]{1,80})")
 
 
 def doubts(evidence: t.Any, types: t.Mapping[str, str]) -> dict[str, str]:
@@ -130,7 +137,10 @@ def _of_roles(evidence: t.Any) -> dict[str, str]:
         found["iam_role_trust"] = "The roles that copy exist and trust AWS Backup by now: start a copy again."
         found["iam_role_missing"] = found["iam_role_trust"]
     verdicts = [set(actions.values()) for row in roles if isinstance(actions := row.get("actions"), dict)]
-    if verdicts and len(verdicts) == len(roles) and all(told == {"allowed"} for told in verdicts):
+    asked = [set(row["actions"]) for row in roles if isinstance(row.get("actions"), dict)]
+    named = {found for row in _failing(evidence) for found in _ACTION.findall((text(row, "message") or ""))}
+    unasked = any(not named <= actions for actions in asked)
+    if verdicts and len(verdicts) == len(roles) and not unasked and all(told == {"allowed"} for told in verdicts):
         found["iam_source_role"] = (
             "The policies of the roles that copy allow all that copies need by now: start a copy again, and look for "
             "policies of the organization."

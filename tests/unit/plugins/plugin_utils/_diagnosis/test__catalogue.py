@@ -83,7 +83,7 @@ def test_file_that_is_no_yaml_is_named(tmp_path, monkeypatch) -> None:
     (tmp_path / "causes.yml").write_text("causes: [", encoding="utf-8")
     monkeypatch.setattr(_catalogue, "CATALOGUE_DIR", tmp_path)
     with pytest.raises(CatalogueError, match="causes.yml: entry -: -: not YAML"):
-        _catalogue._read_yaml("causes.yml")
+        _catalogue.read_yaml("causes.yml")
 
 
 # --- entries of the user ----------------------------------------------------------------------------------------------

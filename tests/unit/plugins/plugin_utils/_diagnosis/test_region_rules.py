@@ -142,7 +142,20 @@ def unreachable(bundle):
 
 def health_event(bundle, **changed):
     event = {"service": "BACKUP", "code": "X", "category": "issue", "region": "eu-central-1", "status": "open"}
+    event["started_at"] = "2026-11-20T20:30:00Z"
     return members(bundle, "health", events=[{**event, **changed}])
+
+
+def region_off(bundle):
+    refused = {"side": "destination", "what": "DescribeBackupVault", "outcome": "forbidden"}
+    members(bundle, "vaults", denied=[{**refused, "code": "UnrecognizedClientException", "message": "no"}])
+    return behind(vault(bundle, exists=None, outcome="forbidden"), "never_started")
+
+
+def left_out(bundle):
+    source_problem(exposed(bundle), "missing", "orders")
+    row_of(bundle, "recovery_points", "resources", "users")["newest_source_at"] = "2026-11-20T20:05:00Z"
+    return bundle
 
 
 def exposed(bundle):
@@ -179,6 +192,7 @@ FIRING = {
     "region.1.network": lambda b: fail(b, INTERNAL, "orders"),
     "region.1.configuration": lambda b: fail(b, "Cross-account copy feature is not enabled for your organization"),
     "region.1.source_point": lambda b: fail(b, "Cannot find recovery point.", "orders"),
+    "region.1.region_off": region_off,
     "region.1.collector_network": unreachable,
     "region.1.no_reason": lambda b: fail(b, None, "orders", category="MISCELLANEOUS"),
     "region.2.success_rate": lambda b: low_rate(b, 40, 100),
@@ -189,6 +203,7 @@ FIRING = {
     "region.2.intermittent": lambda b: pattern(b, [(20, 40, 6)], hour="20"),
     "region.2.counts_disagree": lambda b: summary(b, "metrics", counts={"agrees": False, "difference": 30}),
     "region.3.rules_correct": lambda b: fail(b, INTERNAL, "orders"),
+    "region.3.no_rule": lambda b: summary(behind(b, "never_started"), "copy_rules", plans=0, rules=0),
     "region.3.no_copy_action": lambda b: problem(behind(b, "never_started"), "no_copy_action"),
     "region.3.copies_elsewhere": lambda b: problem(behind(b, "never_started"), "copies_elsewhere"),
     "region.3.overlapping_rule": lambda b: problem(behind(b, "never_started"), "overlapping_rule"),
@@ -262,7 +277,8 @@ FIRING = {
         across(b), "keys", keys=[key("source", "source_points", "arn:aws:kms:::key/ebs", manager="AWS")]
     ),
     "region.6.peering": lambda b: fail(b, INTERNAL, "orders"),
-    "region.6.health": lambda b: health_event(fail(b, INTERNAL, "orders")),
+    "region.6.health": lambda b: health_event(fail(b, INTERNAL, "orders", "users")),
+    "region.6.health_other": lambda b: health_event(fail(b, INTERNAL, "orders", "users"), service="S3"),
     "region.6.health_past": lambda b: health_event(fail(b, INTERNAL, "orders"), status="closed"),
     "region.x.stuck": lambda b: open_job(b, "orders", stuck=True, sibling=False),
     "region.x.waiting": lambda b: open_job(b, "orders", stuck=False, sibling=True),
@@ -273,6 +289,8 @@ FIRING = {
     ),
     "region.x.upstream": lambda b: source_problem(b, "failed"),
     "region.x.source_missing": lambda b: source_problem(exposed(b), "missing", "orders"),
+    "region.x.left_out": left_out,
+    "region.x.copies_expire": lambda b: behind(b, "expired_by_design", "orders", verdict="missing"),
     "region.x.completed_with_message": completed_with_message,
     "region.x.partial": partial,
     "region.x.short_retention": lambda b: problem(b, "short_retention"),
@@ -332,6 +350,8 @@ UNSEEN = {
     "region.1.jobs_aborted": lambda b: summary(b, "copy_jobs", upstream=None),
     "region.1.vault_not_found": lambda b: vault(b, exists=None),
     "region.2.counts_disagree": lambda b: summary(b, "metrics", counts={"outcome": "forbidden", "agrees": None}),
+    "region.3.no_rule": lambda b: members(b, "copy_rules", denied=[{"what": "backup plan gold"}]),
+    "region.x.left_out": lambda b: nothing_known(b, "copy_rules", "opt_in", "source"),
     "region.3.no_copy_action": lambda b: members(b, "copy_rules", denied=[{"what": "backup plan gold"}]),
     "region.3.copies_elsewhere": lambda b: members(b, "copy_rules", denied=[{"what": "backup plan gold"}]),
     "region.3.overlapping_rule": lambda b: members(b, "copy_rules", denied=[{"what": "backup plan gold"}]),
