@@ -85,7 +85,7 @@ def diagnose(bundle: t.Any, *, rule_files: t.Sequence[str] = ()) -> dict[str, t.
     runner_up = next((item for item in ranked[1:] if item not in others), None) if root else None
     gaps = gaps_of.gaps(kind, evidence)
     told = [root, *others] if root else []
-    fills = [_Filler(kind.names(target, item, facts, evidence), kind.words.flags) for item in told or [None]]
+    fills = [_Filler(kind.names(target, item, facts, evidence), kind.words.flags) for item in told or (None,)]
     fill = fills[0]
     steps = _next_steps(list(zip(told, fills)), results, gaps, fill) if status != "healthy" else []
     return {

@@ -117,7 +117,7 @@ def names(target: t.Any, root: t.Any, facts: dict[str, t.Any], evidence: t.Any) 
     role = text(job, "role") or text(about, "role")
     point = _row(evidence, (("copy_job_detail", "source_points"),), resource)
     known = {name: text(target, name) for name in REGION.placeholders}
-    open_copy = next(iter(facts["under_way"]), {})
+    open_copy: Row = next(iter(facts["under_way"]), {})
     known.update(
         resource=resource,
         since=text(open_copy, "since"),
