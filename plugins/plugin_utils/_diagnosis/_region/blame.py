@@ -79,14 +79,10 @@ def left_out(evidence: t.Any, missing: t.Sequence[str], types: t.Mapping[str, st
     """
     rules = {(text(row, "plan"), text(row, "rule")) for row in rows(step(evidence, "copy_rules"), "rules")}
     opted_in = value(step(evidence, "copy_rules"), "opt_in", "source")
-    problems = {text(row, "resource"): text(row, "at") or "" for row in rows(step(evidence, "copy_lag"), "source_problems")}
-    plans = {
-        text(row, "resource"): (text(row, "plan"), text(row, "rule")) for row in rows(step(evidence, "copy_jobs"), "resources")
-    }
-    newest = {
-        text(row, "resource"): text(row, "newest_source_at") or ""
-        for row in rows(step(evidence, "recovery_points"), "resources")
-    }
+    lag, jobs, points = (step(evidence, name) for name in ("copy_lag", "copy_jobs", "recovery_points"))
+    problems = {text(row, "resource"): text(row, "at") or "" for row in rows(lag, "source_problems")}
+    plans = {text(row, "resource"): (text(row, "plan"), text(row, "rule")) for row in rows(jobs, "resources")}
+    newest = {text(row, "resource"): text(row, "newest_source_at") or "" for row in rows(points, "resources")}
     return [
         name
         for name in missing
@@ -129,8 +125,8 @@ def _concerns(evidence: t.Any, types: t.Mapping[str, str], key: Row, name: str) 
 def key_faults(evidence: t.Any, may_be: Told, types: t.Mapping[str, str]) -> dict[str, dict[str, list[t.Any]]]:
     """{cause: {keys, resources}} of keys that are not as a copy needs them.
 
-    keys: {arn, side, state, principals, statement, place}, those first that have to do with a resource whose messages can mean
-    the cause. resources: these. The key of the destination vault is every copy's, one of source points only theirs.
+    keys: {arn, side, state, principals, statement, place}, those first that have to do with a resource whose messages
+    can mean the cause. resources: these. The key of the destination vault is every copy's, one of source points only theirs.
     """
     across = value(step(evidence, "vaults"), "summary", "same_account") is False
     managed = _managed(evidence)

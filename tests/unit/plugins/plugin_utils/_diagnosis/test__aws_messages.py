@@ -239,7 +239,7 @@ def test_each_type_has_its_own_wording(type_: str, text: str, cause: str):
         ("The KMS key could not be used: read timeout", "A76"),
         ("is not authorized to perform: kms:CreateGrant with an explicit deny in an identity-based policy", "A12"),
         ("is not authorized to perform: backup:CopyIntoBackupVault with an explicit deny in a session policy", "A75"),
-        ("is not authorized to perform: backup:CopyIntoBackupVault with an explicit deny in a VPC endpoint policy", "A71"),
+        ("not authorized to perform: backup:CopyIntoBackupVault with an explicit deny in a VPC endpoint policy", "A71"),
         ("Internal error occurred; the connection timed out", "A60"),
     ],
 )

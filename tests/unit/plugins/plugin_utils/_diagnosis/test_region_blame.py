@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A defect explains only what it has to do with: a role its own copies, a key its own points, an event what it came before."""
+"""A defect explains what it has to do with: a role its own copies, a key its own points, an event what came after it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def steps_of(diagnosis):
     return " ".join(f"{item['text']} {item.get('command', '')}" for item in diagnosis["next_steps"])
 
 
-# ----------------------------------------------------------------------------------------------------------------- roles
+# ---------------------------------------------------------------------------------------------------------------- roles
 
 
 def copied_by(bundle, role, *names):
@@ -79,11 +79,13 @@ def test_the_role_of_the_failing_copies_does_and_is_named(kind, cause):
 
 def test_the_defect_of_a_role_bears_no_message_of_another_role_out():
     bundle = copied_by(fail(healthy(), "The IAM role cannot be assumed by AWS Backup", "orders"), OTHER_ROLE, "media")
+    untrusting = {"role": "MediaBackupRole", "arn": OTHER_ROLE, "exists": True, "trusts_backup": False}
+    bundle["evidence"]["copy_rules"]["roles"].append(untrusting)
     problem(bundle, "role_not_trusting", role="MediaBackupRole")
-    assert diagnosed(bundle)[0]["confidence"] != "confirmed"
+    assert diagnosed(bundle)[0]["confidence"] == "likely"
 
 
-# ------------------------------------------------------------------------------------------------------------------ keys
+# ----------------------------------------------------------------------------------------------------------------- keys
 
 
 def keyed(bundle, *rows, **arns):
@@ -125,7 +127,8 @@ def test_the_key_of_the_destination_vault_is_every_copys():
     bundle["evidence"]["keys"]["keys"][0].update(state="Disabled", enabled=False)
     root, diagnosis = diagnosed(bundle)
     assert root["resources"] == ["ledger", "media", "orders", "users"]
-    assert diagnosis["next_steps"][0]["command"] == f"aws kms enable-key --key-id {DESTINATION_KEY} --region eu-central-1"
+    command = diagnosis["next_steps"][0]["command"]
+    assert command == f"aws kms enable-key --key-id {DESTINATION_KEY} --region eu-central-1"
 
 
 def test_a_statement_that_denies_is_what_is_to_be_taken_out():
@@ -147,7 +150,7 @@ def test_only_types_that_are_not_fully_managed_mind_the_managed_key_of_the_vault
     assert diagnosed(bundle)[0]["cause"] == cause
 
 
-# ---------------------------------------------------------------------------------------------------------------- health
+# --------------------------------------------------------------------------------------------------------------- health
 
 
 def event(bundle, **changed):
@@ -193,7 +196,7 @@ def test_of_a_stuck_job_an_event_counts_that_began_before_it_was_made(began, fou
     assert ("aws_service_event" in causes) is found
 
 
-# ---------------------------------------------------------------------------------------------------------------- doubts
+# --------------------------------------------------------------------------------------------------------------- doubts
 
 
 @pytest.mark.parametrize("outcome, confidence", [("ok", "possible"), ("forbidden", "likely")])
@@ -274,7 +277,7 @@ def test_what_no_selection_takes_in_any_more_while_others_of_the_plan_are_backed
     assert diagnosed(bundle)[0]["cause"] == "upstream_missing"
 
 
-# ----------------------------------------------------------------------------------------------------------------- twins
+# ---------------------------------------------------------------------------------------------------------------- twins
 
 
 def test_resources_of_one_name_are_told_apart():
@@ -309,7 +312,9 @@ def test_two_volumes_of_one_name_are_two_resources():
     assert told["copy_jobs"]["groups"][0]["resource_names"] == ["app (vol-1)", "app (vol-2)"]
 
 
-@pytest.mark.parametrize("odd", [None, [], "x", {"copy_jobs": None}, {"copy_jobs": {"resources": [None, {"resource": 1}]}}])
+@pytest.mark.parametrize(
+    "odd", [None, [], "x", {"copy_jobs": None}, {"copy_jobs": {"resources": [None, {"resource": 1}]}}]
+)
 def test_names_that_are_unique_stay_as_they_are(odd):
     evidence = healthy()["evidence"]
     assert tell_apart(evidence) is evidence
@@ -318,13 +323,8 @@ def test_names_that_are_unique_stay_as_they_are(odd):
 
 def test_the_failure_of_one_of_two_twins_is_not_that_of_both():
     bundle = fail(healthy(), "The snapshot cannot have more than 50 user tags.", "orders")
-    for row in [row for name in ("copy_jobs", "recovery_points", "copy_lag", "metrics") for row in rows_of(bundle, name)]:
-        if row["resource"] == "users":
-            row["resource"] = "orders"  # another volume of the same name, all well
+    for step in ("copy_jobs", "recovery_points", "copy_lag", "metrics"):
+        row_of(bundle, step, "resources", "users")["resource"] = "orders"  # another volume of the same name, all well
     root, diagnosis = diagnosed(bundle)
-    assert root["resources"] == ["orders (orders)"] or root["resources"] == [f"orders ({about('orders')['resource_arn']})"]
+    assert root["resources"] == [f"orders ({about('orders')['resource_arn']})"]  # whose last part is the name as well
     assert diagnosis["scope"]["spread"]["resources_affected"] == 1
-
-
-def rows_of(bundle, name):
-    return bundle["evidence"][name]["resources"]
