@@ -137,7 +137,7 @@ def key_faults(evidence: t.Any, may_be: Told, types: t.Mapping[str, str]) -> dic
             told = [name for name in may_be.get(cause, ()) if _concerns(evidence, types, row, name)]
             if cause == "kms_default_managed_key_dest":
                 told = [name for name in told if types.get(name) not in managed]
-            fault = {name: text(row, name) for name in ("arn", "side", "state")}
+            fault: dict[str, t.Any] = {name: text(row, name) for name in ("arn", "side", "state")}
             fault.update(principals=refused_by(row), statement=_statement(row), place=_place(text(row, "side")))
             entry["keys"].insert(0 if told and not entry["resources"] else len(entry["keys"]), fault)
             entry["resources"] = sorted({*entry["resources"], *told})
@@ -199,7 +199,9 @@ def health(evidence: t.Any, may_be: Told, stuck: t.Sequence[str], types: t.Mappi
     of the type has got through since.
     """
     suspects = {name for cause in _PASSING for name in may_be.get(cause, ())} | set(stuck)
-    events, touched, others = [], set(), []
+    events: list[Row] = []
+    others: list[Row] = []
+    touched: set[str] = set()
     for event in rows(step(evidence, "health"), "events"):
         if text(event, "status") == "closed" or text(event, "category") != "issue":
             continue
