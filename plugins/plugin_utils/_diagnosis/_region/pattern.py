@@ -78,7 +78,7 @@ def pattern(evidence: t.Any) -> dict[str, t.Any]:
             "slots": hours,
             "rate_of_others": round(others_bad / others_runs, 3) if others_runs else None,
             "p": min(row["p"] for row in hours),
-            "test": "Fisher's exact test of each hour (UTC) against all others, one-sided, Bonferroni; of jobs and of days",
+            "test": "Fisher's exact test of each hour (UTC) against all others, of jobs and of days, Bonferroni",
             "next_expected_at": _next(text(jobs, "observed_at"), [row["slot"] for row in hours]),
         }
     return {"verdict": "random" if not apart and _days(jobs) > 1 else "unknown", **figures}

@@ -57,8 +57,8 @@ def scope(
     """systemic, specific, none or unknown.
 
     Systemic: the success rate is low, of enough jobs to say so, and the failures spread over resources or types; or all
-    of several resources are affected and have something in common. affected: resources. told: {cause: what speaks for it}, of the
-    causes that count.
+    of several resources are affected and have something in common. affected: resources.
+    told: {cause: what speaks for it}, of the causes that count.
     """
     jobs = step(evidence, "copy_jobs")
     total = _resources(evidence)

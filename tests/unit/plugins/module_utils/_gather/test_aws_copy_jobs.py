@@ -360,8 +360,8 @@ def test_hours_are_compared_by_resources_that_were_copied_at_several_hours_of_a_
     )
     figures = [[row[name] for name in ("slot", "runs", "failed")] for row in told["slots"]]
     assert figures == [[2, 7, 5], [17, 2, 0]]
-    compared = [[row[f"{of}_{name}"] for of in ("compared", "days") for name in ("runs", "failed")] for row in told["slots"]]
-    assert compared == [[3, 2, 2, 1], [2, 0, 2, 0]]
+    names = ("compared_runs", "compared_failed", "days_runs", "days_failed")
+    assert [[row[name] for name in names] for row in told["slots"]] == [[3, 2, 2, 1], [2, 0, 2, 0]]
 
 
 # ----------------------------------------------------------------------------------------------------- upstream

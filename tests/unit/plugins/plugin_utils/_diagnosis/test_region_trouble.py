@@ -199,7 +199,7 @@ def test_a_type_is_not_switched_off_when_its_backups_are_tried():
     assert cause_of(bundle) == "resource_state"
 
 
-# --------------------------------------------------------------------------------------- the backups, and not the copies
+# ------------------------------------------------------------------------------------ the backups, and not the copies
 
 
 def too_old(bundle):
@@ -240,7 +240,7 @@ def test_without_an_rpo_that_is_what_is_missing():
     assert (readiness["verdict"], readiness["reason"]) == ("unknown", "no RPO was given to hold the exposure against")
 
 
-# ------------------------------------------------------------------------------------- there, and of no use all the same
+# --------------------------------------------------------------------------------- there, and of no use all the same
 
 
 def test_a_copy_that_is_expired_is_there_and_cannot_be_used():
@@ -301,7 +301,8 @@ def test_a_copy_that_is_under_way_says_since_when_and_when_to_look_again():
 
 
 @pytest.mark.parametrize(
-    "window_s, expected", [(7200.0, "2026-11-20T21:30:00Z"), (60.0, "2026-11-20T22:00:00Z"), (None, "2026-11-20T22:00:00Z")]
+    "window_s, expected",
+    [(7200.0, "2026-11-20T21:30:00Z"), (60.0, "2026-11-20T22:00:00Z"), (None, "2026-11-20T22:00:00Z")],
 )
 def test_a_running_copy_is_looked_at_when_its_window_closes(window_s, expected):
     bundle = open_job(behind(healthy(), "in_progress", "orders"), "orders", stuck=False, sibling=False)
@@ -316,5 +317,6 @@ def test_copies_that_always_take_longer_than_the_window_are_told_so():
     bundle = healthy()
     row_of(bundle, "copy_lag", "resources", "orders").update(verdict="late", why="transfer", window_s=60.0)
     diagnosis = engine.diagnose(bundle)
-    assert diagnosis["root_cause"] is None and any("region_sync_expected_window" in step for step in steps_of(diagnosis))
+    assert diagnosis["root_cause"] is None
+    assert any("region_sync_expected_window" in step for step in steps_of(diagnosis))
     assert "region.4.window_short" not in fired(engine.diagnose(late(healthy(), "not_started", "orders")))
