@@ -97,8 +97,9 @@ def backed_up_since(evidence: t.Any) -> list[str]:
 def outlived(evidence: t.Any, table: t.Mapping[str, dict[str, t.Any]]) -> dict[str, list[str]]:
     """{cause: [failing resources]} that the cause cannot explain: another's copy got through later, by the same way.
 
-    The same way is the vault; of a lock also how long the copies are kept, which it takes or refuses; of the vault's key
-    also the type. Only words that can mean the cause are refuted so, never words that name it. table: what messages say.
+    The same way is the vault; of a lock also how long the copies are kept, which it takes or refuses; of the vault's
+    key also the type. Only words that can mean the cause are refuted so, never words that name it.
+    table: what messages say.
     """
     kept = {
         (text(row, "plan"), text(row, "rule")): figure(row, "delete_after_days")

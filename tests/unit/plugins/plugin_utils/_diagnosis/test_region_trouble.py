@@ -227,7 +227,7 @@ def test_an_alert_about_copies_is_false_when_one_backup_failed_and_every_copy_is
     assert diagnosis["alert"]["verdict"] == "false_positive"
 
 
-@pytest.mark.parametrize("change", [lambda bundle: behind(bundle, "gap", "media"), lambda bundle: late(bundle, "queue")])
+@pytest.mark.parametrize("change", [lambda told: behind(told, "gap", "media"), lambda told: late(told, "queue")])
 def test_an_alert_is_true_where_a_copy_is_missing_or_late(change):
     assert engine.diagnose(change(too_old(healthy())))["alert"]["verdict"] == "true_positive"
 
