@@ -72,3 +72,25 @@ def test_how_often_a_call_without_an_answer_is_sent(exc, attempts, connecting):
     assert most_attempts(exc, known=False) == attempts
     assert most_attempts(exc, known=True) == 1
     assert is_connecting(exc) is connecting
+
+
+@pytest.mark.parametrize("code", ["UnrecognizedClientException", "OptInRequired", "InvalidClientTokenId"])
+def test_a_region_may_be_off_where_it_does_not_know_who_asks(code):
+    failure = read_failed(asked(), answered(403, code, "no"))
+    assert (failure.outcome, failure.code) == ("forbidden", code)
+    assert failure.hint == (
+        "See whether the Region eu-west-1 is enabled for the account; if it is, give the destination side credentials "
+        "that are valid now."
+    )
+
+
+def test_the_statement_for_recovery_points_allows_all_of_them():
+    """Points have ARNs of ec2, rds or backup: the ARN of the one that was refused would allow that one only."""
+    point = {"BackupVaultName": "backup", "RecoveryPointArn": "arn:aws:ec2:eu-west-1::snapshot/snap-1"}
+    refused = asked()._replace(operation="DescribeRecoveryPoint", arguments=point)
+    failure = read_failed(refused, answered(403, "AccessDeniedException", "no"))
+    assert failure.grant["statement"] == {
+        "Effect": "Allow",
+        "Action": "backup:DescribeRecoveryPoint",
+        "Resource": "*",
+    }
