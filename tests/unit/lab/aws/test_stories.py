@@ -113,7 +113,9 @@ def test_links_hold(told: tuple[RegionScenario, Stage]) -> None:
             assert point["ResourceArn"] == copy["ResourceArn"]
         assert "DestinationRecoveryPointArn" not in copy or copy["State"] in ("COMPLETED", "PARTIAL")
     named = {copy.get("DestinationRecoveryPointArn") for copy in copies.values()}
-    assert set(landed) <= named, "a recovery point that no copy job made"
+    kept = datetime.now(timezone.utc) - timedelta(days=29)  # AWS forgets jobs, points it does not
+    young = {arn for arn, row in landed.items() if row["CreationDate"] > kept}
+    assert young <= named, "a recovery point that no copy job made"
 
 
 def test_destination_points_are_of_the_destination(told: tuple[RegionScenario, Stage]) -> None:
