@@ -16,8 +16,10 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-HOME = ROOT / "build" / "home"
-COPY = ROOT / "build" / "tree" / "ansible_collections" / "sre" / "backup_sync"
+# Sanity and unit tests both work in their copy's tests/output: each has a copy and a home, so that they run side by side.
+OWN = "-units" if sys.argv[1:2] == ["units"] else ""
+HOME = ROOT / "build" / f"home{OWN}"
+COPY = ROOT / "build" / f"tree{OWN}" / "ansible_collections" / "sre" / "backup_sync"
 # The version in the name depends on ansible-core: 24.2 up to 2.19, 25.2 after it.
 GET_PIP = ("get_pip_24_2.py", "get_pip_25_2.py")
 STAND_IN = "import ensurepip\n\nensurepip.bootstrap()\n"

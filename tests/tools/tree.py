@@ -17,7 +17,8 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-COLLECTIONS = ROOT / "build" / "tree" / "ansible_collections"
+NAME = sys.argv[1] if len(sys.argv) > 1 else "tree"  # of the folder in build: what must not share a copy has its own
+COLLECTIONS = ROOT / "build" / NAME / "ansible_collections"
 COPY = COLLECTIONS / "sre" / "backup_sync"
 # What tools leave in the copy and would like to find again.
 KEPT = {".git", ".mypy_cache", ".pytest_cache", ".hypothesis", ".ansible"}
