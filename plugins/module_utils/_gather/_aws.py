@@ -12,7 +12,7 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 
-from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import Account, connection_spec
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import connection_spec
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     BadParameter,
     ReadFailed,
