@@ -51,14 +51,18 @@ def vault_spec() -> dict[str, t.Any]:
 
 def vault_names(params: Json) -> tuple[str, str]:
     """The names of source and destination vault, which are the same unless told. Raises BadParameter."""
-    source = str(params.get("vault_name") or "")
-    destination = str(params.get("destination_vault_name") or source)
-    for option, name in (("vault_name", source), ("destination_vault_name", destination)):
-        if not _VAULT_NAME.fullmatch(name):
-            raise BadParameter(
-                f"{option}: {name!r} is no name of a backup vault; it has 2 to 50 letters, digits, - and _."
-            )
-    return source, destination
+    source = vault_name(params, "vault_name")
+    return source, vault_name(params, "destination_vault_name") if params.get("destination_vault_name") else source
+
+
+def vault_name(params: Json, option: str) -> str:
+    """The name of a backup vault. Raises BadParameter, which names the option."""
+    name = str(params.get(option) or "")
+    if not _VAULT_NAME.fullmatch(name):
+        raise BadParameter(
+            f"{option}: {name[:80]!r} is no name of a backup vault; it has 2 to 50 letters, digits, - and _."
+        )
+    return name
 
 
 def window_parameter(params: Json) -> float:

@@ -31,6 +31,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws impor
     denied_on,
     describe_vault,
     last_part,
+    look_back_parameter,
     named_sides,
     side_by_side,
     stamp,
@@ -75,7 +76,6 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathe
 
 NAME = "copy_rules"
 
-_LOOK_BACK = timedelta(days=14)  # of copy jobs, where no earlier step hands them over
 _MOST_HISTORIES = 10
 _MOST_PLANS = 50  # whose selections are read
 _MOST_RULES = 50
@@ -144,7 +144,7 @@ class _Reading:
         roles = role_reads(source, self._failing_roles(told)[:MOST_ROLES])
         reads.update(roles)
         if asked.jobs is None:
-            since = source.now() - _LOOK_BACK
+            since = source.now() - timedelta(seconds=look_back_parameter({}))
             reads["jobs"] = lambda: list_pair_jobs(clients, pair, since, self.denied).copies.rows
         if asked.vaults is None:
             reads["vault"] = lambda: describe_vault(destination, pair.destination_vault)

@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import region_problem
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import vault_name
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._settings.checked import (
     RoleRules,
     Variables,
@@ -19,7 +20,6 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._settings.checked 
     checked,
 )
 
-_VAULT_NAME = re.compile(r"[A-Za-z0-9_-]{2,50}")
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}")
 _COPY_JOB = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _ROLE = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+")
@@ -33,13 +33,9 @@ def region_settings(variables: Variables) -> dict[str, t.Any]:
 
 
 def _check_vault(variables: Variables, name: str) -> None:
-    given = str(variables.get(name) or "")
-    if not given:
+    if not str(variables.get(name) or ""):
         raise BadParameter(f"{name}: it is empty; name the backup vault, for example -e {name}=backup.")
-    if not _VAULT_NAME.fullmatch(given):
-        raise BadParameter(
-            f"{name}: {given[:80]!r} is no name of a backup vault; it has 2 to 50 letters, digits, - and _."
-        )
+    vault_name(variables, name)
 
 
 def _check_region(variables: Variables, name: str) -> None:
