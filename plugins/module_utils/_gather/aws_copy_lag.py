@@ -177,7 +177,7 @@ class _Judged:
             lag = outcome.lag_s
             if lag is not None and (self._worst_lag is None or lag > self._worst_lag):
                 self._worst_lag = lag
-            self._worst.push((-VERDICTS.index(outcome.verdict), lag or 0.0), (arn, names[arn], outcome, grace.of(arn)))
+            self._worst.push(_badness(outcome), (arn, names[arn], outcome, grace.of(arn)))
 
     def rows(self) -> tuple[list[Json], int]:
         """The worst resources, and how many there are. Only rows that are shown are made: there may be many others."""
@@ -216,6 +216,14 @@ class _Judged:
             "median_transfer_s": median([part.transfer_s for part in self._parts]),
             "queue_known": len(self._parts),
         }
+
+
+def _badness(outcome: Outcome) -> tuple[int, float]:
+    """Sorts the worst last; an overdue backup by its time, since a rounded age orders two near ones by chance."""
+    longest = outcome.lag_s or 0.0
+    if outcome.verdict == "overdue" and outcome.backup is not None:
+        longest = -outcome.backup.completed
+    return -VERDICTS.index(outcome.verdict), longest
 
 
 def _copied(links: Links) -> t.Iterator[Job]:

@@ -271,9 +271,11 @@ class _Books:
         exposure = found["exposure_s"]
         if exposure is not None and (self._worst_exposure is None or exposure > self._worst_exposure):
             self._worst_exposure = exposure
-        # of those without any usable copy the one whose source is newest comes first: it is surely still in use
         badness = -RESOURCE_VERDICTS.index(found["verdict"])
-        self._resources.push((badness, exposure or 0.0, found["newest_source"] or 0.0, arn), (arn, found))
+        # by the copy's own time, not by its age: a rounded age orders two near ones differently from second to second
+        age = float("-inf") if found["newest_matched"] is None else -found["newest_matched"]
+        # of those without any usable copy the one whose source is newest comes first: it is surely still in use
+        self._resources.push((badness, age, found["newest_source"] or 0.0, arn), (arn, found))
 
     def resource_rows(self) -> tuple[list[Json], int]:
         """The worst resources, and how many there are. Only rows that are shown are made."""

@@ -111,6 +111,12 @@ def test_a_point_that_should_have_arrived_is_overdue(jobs, why):
     assert (row["verdict"], row["why"], row["lag_s"], row["copied_at"]) == ("overdue", why, 31500.0, None)
 
 
+def test_the_longest_overdue_comes_first_however_near_they_are():
+    # told to a tenth of a second both are as late; an order that hung on that would change with the clock
+    found = evidence([point("source", "s1", 9, "ant"), point("source", "s2", 9 + 0.04 / 3600, "bee")])
+    assert [(row["resource"], row["lag_s"]) for row in found["resources"]] == [("bee", 31500.0), ("ant", 31500.0)]
+
+
 def test_a_young_point_is_in_flight():
     row = only(evidence([point("source", "s", 5)], [job("J", "s", hours=4, state="FAILED")]))
     assert (row["verdict"], row["why"]) == ("in_flight", "failing")

@@ -81,6 +81,20 @@ def test_a_copied_point_is_counted_and_its_resource_is_current():
     assert found["points"] == []
 
 
+def test_the_older_of_two_copies_comes_first_however_near_they_are():
+    # the ages, told to a tenth of a second, are equal; an order that hung on them would change with the clock
+    older = 5 + 0.04 / 3600
+    found = evidence(
+        [point("source", "s1", older, "ant"), point("source", "s2", 5, "bee")],
+        [point("destination", "d1", older, "ant"), point("destination", "d2", 5, "bee")],
+        [job("J1", "s1", "d1", "ant", hours=4.5), job("J2", "s2", "d2", "bee", hours=4.5)],
+    )
+    assert [(row["resource"], row["exposure_s"]) for row in found["resources"]] == [
+        ("ant", 5 * HOUR),
+        ("bee", 5 * HOUR),
+    ]
+
+
 def test_a_failed_copy_is_told_with_its_jobs_words():
     failed = job("J", "s2", hours=4.5, state="FAILED", StatusMessage="Access Denied trying to call AWS Backup service")
     found = evidence(
