@@ -11,6 +11,7 @@ are four different outcomes, because a diagnosis that mixes them up is worse tha
 
 from __future__ import annotations
 
+import math
 import re
 import typing as t
 from datetime import datetime, timedelta, timezone
@@ -243,7 +244,7 @@ def plain(value: t.Any) -> t.Any:
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
-        return float(value)
+        return float(value) if math.isfinite(value) else None  # JSON has no other; Python reads 1e999 as infinite
     if isinstance(value, t.Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set)):

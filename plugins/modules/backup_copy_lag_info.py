@@ -21,7 +21,8 @@ description:
   - A row is about the recovery point that decides the verdict. That is the newest one, unless an older one that
     nothing newer makes good is overdue, or the last copy came late.
   - Where O(queued) tells how long jobs waited, the queue is told apart from the transfer.
-  - RV(evidence.source_problems) tells of backups that failed or stopped at the source. They cannot be copied.
+  - RV(evidence.source_problems) tells of backups that failed, stopped or never began at the source. They cannot be
+    copied.
   - Needs C(backup:ListRecoveryPointsByBackupVault) in the source Region. Alone it also needs what
     M(sre.backup_sync.backup_copy_job_info) does to list jobs.
 extends_documentation_fragment:
@@ -54,6 +55,12 @@ options:
       - The member C(queued) of the C(feed) of M(sre.backup_sync.cloudwatchlogs_copy_event_info), seconds that each
         copy job waited before it ran.
     type: dict
+  selected:
+    description:
+      - The member C(selected) of the C(feed) of M(sre.backup_sync.backup_copy_rule_info), resources that a plan names
+        and should have backed up. Without it a resource that was never backed up is not seen.
+    type: list
+    elements: dict
   vaults_feed:
     description:
       - The C(feed) of M(sre.backup_sync.backup_vault_pair_info), which spares asking for the destination's account.
@@ -73,6 +80,7 @@ EXAMPLES = r"""
     jobs_feed: "{{ copy_jobs.feed.jobs }}"
     upstream_feed: "{{ copy_jobs.feed.upstream }}"
     queued: "{{ logs.feed.queued }}"
+    selected: "{{ copy_rules.feed.selected }}"
   register: copy_lag
 
 - name: The same alone, with a window of two hours

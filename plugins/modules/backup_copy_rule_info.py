@@ -151,7 +151,8 @@ evidence:
       type: dict
       returned: always
 feed:
-  description: Nothing; no later step needs more of this one.
+  description:
+    - Resources that a plan names and should have backed up (C(selected)), for M(sre.backup_sync.backup_copy_lag_info).
   type: dict
   returned: always
 """

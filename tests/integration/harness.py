@@ -158,12 +158,30 @@ def play(
     if playbook is None:
         region = any(name.startswith("region_sync_") for name in values)
         playbook = f"sre.backup_sync.{'region' if region else 'cluster'}"
+    code, output = _ansible_playbook(folder, playbook, values, *arguments, timeout_s=timeout_s)
+    return _told(code, output, Path(values.get("sync_report_dir") or folder), "*")
+
+
+def play_many(
+    folder: Path, kind: str, hosts: dict[str, dict[str, t.Any]], values: dict[str, t.Any], *, timeout_s: float = 600.0
+) -> dict[str, Run]:
+    """Run the playbook of that kind once for many pairs: each host of the inventory is one, with variables of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    inventory = folder / "inventory.yml"
+    inventory.write_text(yaml.safe_dump({f"backup_sync_{kind}s": {"hosts": hosts}}))
+    playbook = f"sre.backup_sync.{kind}"
+    code, output = _ansible_playbook(folder, playbook, values, "-i", str(inventory), "-f", "2", timeout_s=timeout_s)
+    return {name: _told(code, output, Path(values["sync_report_dir"]), name) for name in hosts}
+
+
+def _ansible_playbook(
+    folder: Path, playbook: str, values: dict[str, t.Any], *arguments: str, timeout_s: float
+) -> tuple[int, str]:
     folder.mkdir(parents=True, exist_ok=True)
     extra = folder / "vars.json"
     extra.write_text(json.dumps(values))
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), playbook, "-e", f"@{extra}", *arguments]
     done = subprocess.run(
-        command,
+        [str(Path(sys.executable).parent / "ansible-playbook"), playbook, "-e", f"@{extra}", *arguments],
         env=environment(folder),
         cwd=folder,
         stdin=subprocess.DEVNULL,
@@ -172,9 +190,13 @@ def play(
         timeout=timeout_s,
         check=False,
     )
-    run = Run(done.returncode, done.stdout.decode("utf-8", "replace"))
+    return done.returncode, done.stdout.decode("utf-8", "replace")
+
+
+def _told(code: int, output: str, report_dir: Path, target: str) -> Run:
+    run = Run(code, output)
     for name in ("evidence", "diagnosis"):
-        for path in Path(values.get("sync_report_dir") or folder).glob(f"*/{name}.json"):
+        for path in report_dir.glob(f"{target}/{name}.json"):
             setattr(run, name, json.loads(path.read_text()))
     return run
 
@@ -183,11 +205,26 @@ def play(
 
 _TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
 _AGE = re.compile(r"\d+ (?:d|h|min|s)\b(?: \d+ (?:h|min)\b)?")
+_SLACK_S = {"metrics": 60.0}  # samples lie so far apart
 _MOVING = frozenset({"clock", "observed_at", "skew_s", "skew_error_s"})
 
 
-def differences(one: t.Any, other: t.Any, *, slack_s: float, path: str = "") -> list[str]:
-    """Where two evidences differ beyond what the passing of time between two runs explains."""
+def evidence_differences(one: dict[str, t.Any], other: dict[str, t.Any]) -> list[str]:
+    """Where two evidences of one state differ beyond what the time between their readings explains."""
+    found = [f".{step}: only on one side" for step in sorted(set(one) ^ set(other))]
+    both = sorted(set(one) & set(other))
+    read_at = [{step: (told[step] or {}).get("observed_at") for step in both} for told in (one, other)]
+    latest = [max((at for at in times.values() if at), default=None) for times in read_at]
+    for step in both:
+        # where no server told its time, the step was about the last one that ran
+        apart_s = _seconds_between(*(times[step] or newest for times, newest in zip(read_at, latest)))
+        slack_s = _SLACK_S.get(step, 15.0)
+        found += differences(one[step], other[step], slack_s=slack_s, apart_s=apart_s, path=f".{step}")
+    return found
+
+
+def differences(one: t.Any, other: t.Any, *, slack_s: float, apart_s: float = 0.0, path: str = "") -> list[str]:
+    """Where two values differ. A duration or a time may have stayed or moved on by apart_s, give or take the slack."""
     if isinstance(one, dict) and isinstance(other, dict):
         found = []
         for key in sorted(set(one) | set(other)):
@@ -196,7 +233,7 @@ def differences(one: t.Any, other: t.Any, *, slack_s: float, path: str = "") -> 
             if key not in one or key not in other:
                 found.append(f"{path}.{key}: only on one side")
             else:
-                found.extend(differences(one[key], other[key], slack_s=slack_s, path=f"{path}.{key}"))
+                found += differences(one[key], other[key], slack_s=slack_s, apart_s=apart_s, path=f"{path}.{key}")
         return found
     if isinstance(one, list) and isinstance(other, list):
         if len(one) != len(other):
@@ -204,19 +241,30 @@ def differences(one: t.Any, other: t.Any, *, slack_s: float, path: str = "") -> 
         return [
             text
             for number, (mine, theirs) in enumerate(zip(one, other))
-            for text in differences(mine, theirs, slack_s=slack_s, path=f"{path}[{number}]")
+            for text in differences(mine, theirs, slack_s=slack_s, apart_s=apart_s, path=f"{path}[{number}]")
         ]
     if _is_number(one) and _is_number(other):
         # durations move with time; a share of a window moves a little with its edges, and a count not at all
         moves = path.endswith("_s") or re.search(r"_s\[\d+\]$", path)
-        same = abs(one - other) <= slack_s if moves else math.isclose(one, other, rel_tol=0.01, abs_tol=0.002)
+        near = _moved_so(one - other, apart_s, slack_s) if moves else False
+        same = near or math.isclose(one, other, rel_tol=0.01, abs_tol=0.002)
         return [] if same else [f"{path}: {one} against {other}"]
     if isinstance(one, str) and isinstance(other, str) and _TIME.match(one) and _TIME.match(other):
-        apart = abs((datetime.fromisoformat(one[:-1]) - datetime.fromisoformat(other[:-1])).total_seconds())
-        return [] if apart <= slack_s else [f"{path}: {one} against {other}"]
+        same = _moved_so(_seconds_between(one, other), apart_s, slack_s)
+        return [] if same else [f"{path}: {one} against {other}"]
     if isinstance(one, str) and isinstance(other, str) and _AGE.sub("", one) == _AGE.sub("", other):
         return []  # a sentence that tells how long ago something was
     return [] if one == other else [f"{path}: {one!r} against {other!r}"]
+
+
+def _moved_so(by_s: float, apart_s: float, slack_s: float) -> bool:
+    return min(abs(by_s), abs(abs(by_s) - abs(apart_s))) <= slack_s
+
+
+def _seconds_between(one: str | None, other: str | None) -> float:
+    if one is None or other is None:
+        return 0.0
+    return (datetime.fromisoformat(other[:-1]) - datetime.fromisoformat(one[:-1])).total_seconds()
 
 
 def _is_number(value: t.Any) -> bool:

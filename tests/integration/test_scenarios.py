@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import typing as t
 from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
 
 import harness
 import pytest
@@ -19,33 +21,62 @@ REVIEWS = {"selfsubjectaccessreviews", "selfsubjectrulesreviews"}
 
 # AWS calls that read; each begins with one of these words.
 READ_WORDS = ("Describe", "Get", "List", "Filter", "Lookup", "AssumeRole", "StartQuery", "StopQuery", "Simulate")
+BATCH = 6  # scenarios whose labs run side by side, so that one playbook can take all of them by the module path
 ALL = [
-    pytest.param((kind, name), id=f"{kind}-{name}", marks=pytest.mark.xdist_group(f"{kind}-{name}"))
+    pytest.param((kind, first, name), id=f"{kind}-{name}", marks=pytest.mark.xdist_group(f"{kind}-{first}"))
     for kind in harness.SCENARIOS
-    for name in harness.scenario_names(kind)
+    for names in [harness.scenario_names(kind)]
+    for first in range(0, len(names), BATCH)
+    for name in names[first : first + BATCH]
 ]
 
 
+class _Batches:
+    """What the scenarios told, run when the first of a batch is asked for; the labs of one batch run at a time."""
+
+    def __init__(self, folders: pytest.TempPathFactory) -> None:
+        self._folders = folders
+        self._told: dict[tuple[str, int], dict[str, dict[str, t.Any]]] = {}
+
+    def of(self, kind: str, first: int) -> dict[str, dict[str, t.Any]]:
+        """{scenario: what it told} of the batch that begins with that number."""
+        if (kind, first) not in self._told:
+            names = harness.scenario_names(kind)[first : first + BATCH]
+            self._told[kind, first] = _run(kind, names, self._folders.mktemp(f"{kind}-{first}-"))
+        return self._told[kind, first]
+
+
+def _run(kind: str, names: list[str], folder: Path) -> dict[str, dict[str, t.Any]]:
+    """Each scenario alone in the worker, as a user starts it, then all of them at once as ordinary modules."""
+    told: dict[str, dict[str, t.Any]] = {}
+    with ExitStack() as stack:
+        labs, hosts = {}, {}
+        for name in names:
+            described = harness.scenario(name, kind)
+            lab = stack.enter_context(harness.lab(harness.scenario_file(name, kind), folder / name / "lab"))
+            values = harness.variables(lab.info, described, folder / name / "report")
+            here = harness.play(folder / name / "here", values)
+            told[name] = {"kind": kind, "described": described, "here": here, "audit": lab.audit()}
+            labs[name] = lab
+            hosts[name] = {variable: value for variable, value in values.items() if variable != "sync_report_dir"}
+        values = {"sync_report_dir": str(folder / "report-modules"), "backup_sync_in_process": False}
+        modules = harness.play_many(folder / "modules", kind, hosts, values)
+        for name, lab in labs.items():
+            told[name].update(modules=modules[name], audit_modules=lab.audit(len(told[name]["audit"])))
+    return told
+
+
+@pytest.fixture(scope="module")
+def batches(tmp_path_factory: pytest.TempPathFactory) -> _Batches:
+    """One for all scenarios that this worker runs."""
+    return _Batches(tmp_path_factory)
+
+
 @pytest.fixture(scope="module", params=ALL)
-def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, t.Any]:
+def told(request: pytest.FixtureRequest, batches: _Batches) -> dict[str, t.Any]:
     """One scenario, run twice: in the worker and as ordinary modules."""
-    kind, name = request.param
-    described = harness.scenario(name, kind)
-    folder = tmp_path_factory.mktemp(f"{kind}-{name}")
-    with harness.lab(harness.scenario_file(name, kind), folder / "lab") as lab:
-        values = harness.variables(lab.info, described, folder / "report")
-        here = harness.play(folder / "here", values)
-        audit = lab.audit()
-        values = dict(values, sync_report_dir=str(folder / "report-modules"), backup_sync_in_process=False)
-        modules = harness.play(folder / "modules", values)
-        return {
-            "kind": kind,
-            "described": described,
-            "here": here,
-            "modules": modules,
-            "audit": audit,
-            "audit_modules": lab.audit(len(audit)),
-        }
+    kind, first, name = request.param
+    return batches.of(kind, first)[name]
 
 
 def _root(diagnosis: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -96,7 +127,7 @@ def test_diagnosis(told: dict[str, t.Any]) -> None:
 def test_the_module_path_gives_equal_evidence(told: dict[str, t.Any]) -> None:
     assert told["modules"].code == 0, told["modules"].output[-4000:]
     one, other = told["here"].evidence, told["modules"].evidence
-    assert harness.differences(one["evidence"], other["evidence"], slack_s=60.0) == []
+    assert harness.evidence_differences(one["evidence"], other["evidence"]) == []
     assert _check(told["modules"].diagnosis, told["described"]) == []
 
 

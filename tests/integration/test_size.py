@@ -121,9 +121,11 @@ def sizes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, t.Any
     return found
 
 
-pytestmark = pytest.mark.xdist_group("size")
+of_clusters = pytest.mark.xdist_group("size-clusters")
+of_regions = pytest.mark.xdist_group("size-regions")
 
 
+@of_clusters
 def test_everything_was_seen(sizes: dict[str, dict[str, t.Any]]) -> None:
     evidence = sizes["whole"]["evidence"]
     assert evidence["jobs"]["summary"]["jobs"] == 5000
@@ -134,12 +136,14 @@ def test_everything_was_seen(sizes: dict[str, dict[str, t.Any]]) -> None:
     assert sizes["whole log"]["evidence"]["logs"]["summary"]["bytes"] >= GIB
 
 
+@of_clusters
 @pytest.mark.parametrize("run", ["whole", "whole log"])
 def test_memory_and_evidence_are_bounded(sizes: dict[str, dict[str, t.Any]], run: str) -> None:
     assert sizes[run]["kib"] < MEMORY_KIB
     assert sizes[run]["bytes"] < EVIDENCE_BYTES
 
 
+@of_clusters
 def test_cost_grows_linearly(sizes: dict[str, dict[str, t.Any]]) -> None:
     """Beyond what every run costs, four times as much takes at most six times as long: noise is allowed, squares not."""
     least = sizes["nothing"]["seconds"]
@@ -156,6 +160,7 @@ def regions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, t.A
     return found
 
 
+@of_regions
 def test_everything_of_the_regions_was_seen(regions: dict[str, dict[str, t.Any]]) -> None:
     evidence = regions["whole"]["evidence"]
     assert evidence["copy_jobs"]["summary"]["read"] == 100_010
@@ -167,17 +172,20 @@ def test_everything_of_the_regions_was_seen(regions: dict[str, dict[str, t.Any]]
     assert evidence["logs"]["summary"]["failed_events"] > 0
 
 
+@of_regions
 def test_memory_and_evidence_of_the_regions_are_bounded(regions: dict[str, dict[str, t.Any]]) -> None:
     assert regions["whole"]["kib"] < MEMORY_KIB
     assert regions["whole"]["bytes"] < EVIDENCE_BYTES
 
 
+@of_regions
 def test_cost_of_the_regions_grows_linearly(regions: dict[str, dict[str, t.Any]]) -> None:
     least = regions["nothing"]["seconds"]
     quarter, whole = regions["quarter"]["seconds"] - least, regions["whole"]["seconds"] - least
     assert whole < 6 * max(quarter, 0.5)
 
 
+@of_regions
 def test_progress_of_the_regions_is_visible_on_long_work(regions: dict[str, dict[str, t.Any]]) -> None:
     told = re.findall(r"^(\w+): .*?([\d,]+) read", regions["whole"]["output"], re.MULTILINE)
     assert {"recovery_points", "copy_lag", "copy_jobs"} & {step for step, dummy in told}

@@ -30,6 +30,7 @@ LOOK_BACK = "14d"
 # Four for each of the two sides: AWS Backup answers 20 lists and 5 to 15 descriptions a second, and its rates are an
 # account's in a Region.
 _MOST_AT_ONCE = 8
+_COPY_JOB = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _VAULT_NAME = re.compile(r"[A-Za-z0-9_-]{2,50}")
 
 Json = t.Dict[str, t.Any]
@@ -53,6 +54,16 @@ def vault_names(params: Json) -> tuple[str, str]:
     """The names of source and destination vault, which are the same unless told. Raises BadParameter."""
     source = vault_name(params, "vault_name")
     return source, vault_name(params, "destination_vault_name") if params.get("destination_vault_name") else source
+
+
+def copy_job_id(params: Json, option: str) -> str:
+    """The copy job that was asked for, "" where none was. Raises BadParameter, which names the option."""
+    given = str(params.get(option) or "").strip()
+    if given and not _COPY_JOB.fullmatch(given):
+        raise BadParameter(
+            f"{option}: {given[:80]!r} is no ID of a copy job; it looks like 01234567-89AB-CDEF-0123-456789ABCDEF."
+        )
+    return given
 
 
 def vault_name(params: Json, option: str) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import typing as t
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import moment
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import ReadFailed
@@ -121,7 +122,9 @@ class Selection:
     name: str
     selection_id: str
     role: str | None
+    made: float | None = None  # epoch seconds
     resources: list[str] | None = None  # ARNs with wildcards; None: not read
+    exact: list[str] = field(default_factory=list)  # ARNs that it takes in whatever tags they have
 
     @property
     def types(self) -> set[str]:
@@ -226,7 +229,8 @@ def take_lists(plans: list[Plan], answers: Answers) -> Refused:
             refused.append((f"selections of plan {plan.name}", failure))
         for row in rows or []:
             name, selection_id = str(row.get("SelectionName") or ""), str(row.get("SelectionId"))
-            plan.selections.append(Selection(name, selection_id, row.get("IamRoleArn")))
+            made = moment(row.get("CreationDate"))
+            plan.selections.append(Selection(name, selection_id, row.get("IamRoleArn"), made))
     return refused
 
 
@@ -250,7 +254,16 @@ def take_selections(plans: list[Plan], answers: Answers) -> Refused:
                 refused.append((f"selection {selection.name}", failure))
             elif body is not None:
                 selection.resources = [str(text) for text in body.get("Resources") or []]
+                selection.exact = _exact(body, selection.resources)
     return refused
+
+
+def _exact(body: Json, resources: list[str]) -> list[str]:
+    """Of a selection that also asks for tags none is sure."""
+    if body.get("ListOfTags") or any((body.get("Conditions") or {}).values()):
+        return []
+    kept_out = [str(pattern) for pattern in body.get("NotResources") or []]
+    return [text for text in resources if "*" not in text and not any(fnmatchcase(text, one) for one in kept_out)]
 
 
 def _list_selections(account: t.Any, plan_id: str) -> Read:

@@ -12,7 +12,6 @@ failures, since one cause may hide behind another.
 
 from __future__ import annotations
 
-import re
 import typing as t
 from datetime import timedelta
 from functools import partial
@@ -29,6 +28,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws impor
     LOOK_BACK,
     Read,
     arn,
+    copy_job_id,
     denied_on,
     last_part,
     look_back_parameter,
@@ -61,7 +61,6 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathe
 
 NAME = "copy_job_detail"
 
-_ID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _MOST_POINTS = 5
 
 Json = t.Dict[str, t.Any]
@@ -107,11 +106,7 @@ def gather(params: Params, clients: t.Any) -> Gathered:
 
 
 def _asked(params: Params) -> _Asked:
-    given = str(params.get("copy_job_id") or "").strip()
-    if given and not _ID.fullmatch(given):
-        raise BadParameter(
-            f"copy_job_id: {given[:80]!r} is no id of a copy job; it looks like 0A1B2C3D-0A1B-2C3D-4E5F-0A1B2C3D4E5F."
-        )
+    given = copy_job_id(params, "copy_job_id")
     told = params.get("copy_jobs") or {}
     seen_in = (told.get("summary") or {}).get("observed_in")
     jobs = read_jobs(params.get("jobs_feed"))

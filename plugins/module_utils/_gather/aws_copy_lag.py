@@ -58,7 +58,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathe
 
 NAME = "copy_lag"
 STALE = 2.0  # a resource whose newest point is this many of its own intervals old has stopped being backed up
-_PROBLEM_ORDER = ("failed", "aborted", "expired", "missing", "partial")
+_PROBLEM_ORDER = ("failed", "aborted", "expired", "missing", "never", "partial")
 
 Params = t.Dict[str, t.Any]
 Json = t.Dict[str, t.Any]
@@ -92,6 +92,8 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     query["window"] = {"start": rfc3339(since), "end": rfc3339(now)}
     judged = _Judged(points, jobs, upstream or (), asked, now.timestamp())
     problems = _problems(points.rows, upstream or (), now.timestamp())
+    if jobs is not None and upstream is not None:  # a resource that they tell of was backed up, or was tried to be
+        problems += _never(asked.selected, {row.resource_arn for row in (*points.rows, *jobs, *upstream)})
     result = evidence(
         NAME,
         outcome="ok" if points.rows else "empty",
@@ -133,6 +135,9 @@ class _Asked:
         self.expected_s = duration_parameter(params, "expected_window")
         self.jobs = read_jobs(params.get("jobs_feed"))
         self.upstream = read_upstream(params.get("upstream_feed"))
+        self.selected = params.get("selected") or []
+        if not all(isinstance(row, dict) and row.get("resource_arn") for row in self.selected):
+            raise BadParameter("selected: give the member selected of the feed of the copy rule step unchanged.")
         self.queued = params.get("queued") or {}
         if not all(isinstance(value, (int, float)) for value in self.queued.values()):
             raise BadParameter("queued: give the member queued of the feed of the log step unchanged.")
@@ -258,6 +263,23 @@ def _problems(
     )
 
 
+def _never(selected: t.Iterable[Json], known: t.Container[str]) -> list[Json]:
+    """Resources that a plan names and of which nothing is known: neither a point nor a job."""
+    return [
+        _problem(
+            row["resource_arn"],
+            str(row.get("resource")),
+            str(row.get("type")),
+            "never",
+            f"The plan {row.get('plan')} has named it since {row.get('since')} and its rule {row.get('rule')} ran at "
+            f"{row.get('ran_at')} at the latest, but there is neither a recovery point nor a copy job of it, nor a backup job that failed.",
+            None,
+        )
+        for row in selected
+        if row["resource_arn"] not in known
+    ]
+
+
 def _problem(arn: str, name: str, kind: str, state: str, message: str | None, at: float | None) -> Json:
     return {
         "resource": name,
@@ -292,6 +314,7 @@ def _health(points: t.Sequence[RecoveryPoint], problems: list[Json], jobs_known:
         "resources": len({point.resource_arn for point in points}),
         "failed": sum(states[state] for state in ("failed", "aborted", "expired", "partial")) if jobs_known else None,
         "missing": states["missing"],
+        "never": states["never"],
         "newest_at": _aws.stamp(max((point.created for point in points if point.created is not None), default=None)),
     }
 
@@ -305,6 +328,7 @@ STEP = Step(
         "expected_window": {"type": "str"},
         "jobs_feed": {"type": "str"},
         "upstream_feed": {"type": "str"},
+        "selected": {"type": "list", "elements": "dict"},
         "queued": {"type": "dict"},
         "vaults_feed": {"type": "dict"},
     },

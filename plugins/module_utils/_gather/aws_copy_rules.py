@@ -71,6 +71,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_rule_
     find_type_problems,
     judge_role,
 )
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_selected import selected_resources
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import Worst, rows_parameter
 from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathered, Params, Step
 
@@ -271,7 +272,8 @@ class _Reading:
                 opt_in={**known.opt_in, "managed_source": known.managed},
                 replication=_replication(known),
                 denied=self.denied,
-            )
+            ),
+            {"selected": selected_resources(known)},
         )
 
     def _side(self, side: str, what: str, answer: Answer) -> t.Any:

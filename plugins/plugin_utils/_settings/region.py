@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import region_problem
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import vault_name
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import copy_job_id, vault_name
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._settings.checked import (
     RoleRules,
     Variables,
@@ -21,7 +21,6 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._settings.checked 
 )
 
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}")
-_COPY_JOB = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _ROLE = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 
 
@@ -59,14 +58,6 @@ def _check_two_sides(variables: Variables, name: str) -> None:
         raise BadParameter(
             f"{name}: it is also the source's Region, and both vaults are called {names[0]}, so they are one; "
             "give another Region, region_sync_destination_vault_name, or another account in region_sync_destination."
-        )
-
-
-def _check_copy_job(variables: Variables, name: str) -> None:
-    if not _COPY_JOB.fullmatch(str(variables[name])):
-        raise BadParameter(
-            f"{name}: {str(variables[name])[:80]!r} is no ID of a copy job; it looks like "
-            "01234567-89AB-CDEF-0123-456789ABCDEF."
         )
 
 
@@ -118,7 +109,7 @@ RULES = RoleRules(
         "region_sync_destination_region": _check_two_sides,
         "region_sync_source": _check_connection,
         "region_sync_destination": _check_connection,
-        "region_sync_copy_job_id": _check_copy_job,
+        "region_sync_copy_job_id": copy_job_id,
         "region_sync_success_threshold": _check_threshold,
         "region_sync_rule_files": check_rule_files,
     },

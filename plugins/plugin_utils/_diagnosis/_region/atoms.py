@@ -197,6 +197,8 @@ def _from_upstream(evidence: t.Any) -> t.Iterator[Atom]:
                 state=text(row, "state"),
             )
     for index, row in enumerate(rows(step(evidence, "copy_lag"), "source_problems")):
+        if text(row, "state") == "never":  # no job has said anything: the words are our own
+            continue
         yield from _atom(
             row,
             text(row, "message"),

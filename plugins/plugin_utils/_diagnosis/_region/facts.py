@@ -74,6 +74,7 @@ _TYPED = (
     ("copy_lag", "source_problems"),
 )
 _MISSING = frozenset({"missing"})
+_NEVER = frozenset({"never"})
 _BY_DESIGN = frozenset({"expired_by_design"})
 _NO_WAY = frozenset({"unreachable", "timeout"})
 
@@ -99,6 +100,7 @@ def derive(
     uncopied    resources of whose newest source points no copy job was ever started
     backups_missing  resources that were not backed up when they should have been, for longer than the RPO allows
     left_out    those of them whose rule and type are in order, while others of the plan are backed up
+    never_backed_up  resources that a plan names, and of which the source has no backup
     expired     resources of whose newest source point the copy is over by its lifecycle
     region_off  {region, code}: the destination Region is not enabled for the account
     arrived_not  resources whose newest copy job is COMPLETED, and whose point is not there
@@ -153,6 +155,7 @@ def derive(
         "uncopied": uncopied(evidence),
         "backups_missing": missing,
         "left_out": left_out(evidence, missing, types),
+        "never_backed_up": never_backed_up(evidence),
         "expired": [
             name for name in behind if name in named(step(evidence, "recovery_points"), "resources", _BY_DESIGN, "why")
         ],
@@ -193,9 +196,13 @@ def _outcomes(evidence: t.Any, name: str) -> set[str | None]:
 
 
 def upstream_troubled(evidence: t.Any) -> list[str]:
-    """Resources whose newest backup came to no good end, or that have no recent one."""
+    """Resources whose newest backup came to no good end, or that have no recent one.
+
+    Not those that a plan names and that were never backed up: they may be meant for another vault.
+    """
     jobs = [row for row in rows(step(evidence, "copy_jobs"), "upstream") if row.get("latest") is True]
-    return _names([*jobs, *rows(step(evidence, "copy_lag"), "source_problems")])
+    problems = [row for row in rows(step(evidence, "copy_lag"), "source_problems") if text(row, "state") != "never"]
+    return _names([*jobs, *problems])
 
 
 def telling_jobs(evidence: t.Any) -> dict[str, set[str]]:
@@ -351,13 +358,18 @@ def full_copies(evidence: t.Any) -> list[str]:
 
 def dr_readiness(evidence: t.Any, settings: dict[str, t.Any]) -> dict[str, t.Any]:
     """From matched, usable recovery points; nothing can be restored out of a vault that is gone, or without its key."""
-    answer = readiness(evidence, settings, in_doubt=(), uncompared=[], obstacle=None)
+    answer = readiness(evidence, settings, in_doubt=(), uncompared=never_backed_up(evidence), obstacle=None)
     if value(step(evidence, "vaults"), "destination", "exists") is False:
         answer.update(verdict="not_ready", reason="there is no destination vault")
     elif lost := lost_key(evidence):
         reason = f"without the key {lost} nothing in the destination vault can be restored"
         answer.update(verdict="not_ready", reason=reason)
     return answer
+
+
+def never_backed_up(evidence: t.Any) -> list[str]:
+    """Resources that a plan names, and of which the source has no backup."""
+    return named(step(evidence, "copy_lag"), "source_problems", _NEVER, "state")
 
 
 def lost_key(evidence: t.Any) -> str | None:

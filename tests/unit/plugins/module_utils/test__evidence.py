@@ -123,3 +123,8 @@ def test_the_outcomes_are_those_of_the_guide_and_each_is_either_an_answer_or_non
     (row,) = [line for line in guide.splitlines() if line.startswith("| `outcome` |")]
     assert re.findall(r"`(\w+)`", row)[1:] == list(tools.OUTCOMES)
     assert set(tools.OUTCOMES) - tools.UNANSWERED == {"ok", "empty", "not_configured", "not_applicable"}
+
+
+def test_numbers_that_json_does_not_have_are_unknown():
+    read = {"a": [float("inf"), float("-inf"), float("nan"), 1.5, 2]}
+    assert tools.plain(read) == {"a": [None, None, None, 1.5, 2]}

@@ -117,6 +117,28 @@ def test_the_longest_overdue_comes_first_however_near_they_are():
     assert [(row["resource"], row["lag_s"]) for row in found["resources"]] == [("bee", 31500.0), ("ant", 31500.0)]
 
 
+def named(resource):
+    """A row of feed.selected of the copy rule step."""
+    row = {"resource_arn": volume(resource), "resource": resource, "type": "EBS", "plan": "nightly", "rule": "daily"}
+    return {**row, "since": "2026-11-01T05:00:00Z", "ran_at": "2026-11-20T05:00:00Z"}
+
+
+def test_a_resource_that_a_plan_names_and_nothing_knows_was_never_backed_up():
+    tried = backup_job("B", "FAILED", "tried", hours=5)
+    jobs = [job("J", "s", "d", hours=4.5), job("K", "t", hours=4.5, resource="copied", state="RUNNING")]
+    selected = [named(name) for name in ("orders", "copied", "tried", "fresh")]
+    found = evidence([point("source", "s", 5)], jobs, [tried], selected=selected)
+    told = [(row["resource"], row["state"]) for row in found["source_problems"]]
+    assert told == [("tried", "failed"), ("fresh", "never")]
+    assert found["source_health"]["never"] == 1
+    assert "since 2026-11-01T05:00:00Z and its rule daily ran" in found["source_problems"][1]["message"]
+
+
+def test_nothing_is_called_never_backed_up_where_the_jobs_could_not_be_read():
+    for refused in ({"jobs": forbidden()}, {"backups": forbidden()}):
+        assert evidence([point("source", "s", 5)], selected=[named("fresh")], **refused)["source_problems"] == []
+
+
 def test_a_young_point_is_in_flight():
     row = only(evidence([point("source", "s", 5)], [job("J", "s", hours=4, state="FAILED")]))
     assert (row["verdict"], row["why"]) == ("in_flight", "failing")
@@ -217,6 +239,7 @@ def test_a_resource_that_is_no_longer_backed_up_is_missing(newest, states):
         "resources": 1,
         "failed": 0,
         "missing": len(states),
+        "never": 0,
         "newest_at": "2026-11-18T22:00:00Z" if newest == 47 else "2026-11-18T20:00:00Z",
     }
 

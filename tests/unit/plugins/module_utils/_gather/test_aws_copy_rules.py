@@ -2,165 +2,32 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Step 7 of the region runbook."""
+"""Step 7 of the region runbook: the rules that copy."""
 
 from __future__ import annotations
 
 import pytest
-from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather import aws_copy_rules
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import JobReader, pack_jobs
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather.aws_copy_rules import gather
+from ansible_collections.sre.backup_sync.tests.unit.plugins.module_utils._gather.aws_plan_world import (
+    ASSIGNED,
+    ELSEWHERE,
+    World,
+    failing,
+    get_plan,
+    plan,
+    rule,
+)
 from ansible_collections.sre.backup_sync.tests.unit.plugins.module_utils._gather.aws_rows import ROLE, THERE, copy
 from ansible_collections.sre.backup_sync.tests.unit.plugins.module_utils._gather.fake_accounts import (
-    DAY,
     DESTINATION,
-    NOW_S,
     SOURCE,
     FakeAccount,
     FakeClients,
     forbidden,
     vault_arn,
 )
-
-ELSEWHERE = vault_arn("us-east-1")
-OWN_POLICY = "arn:aws:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup"
-NO_ROLE = ReadFailed("not_found", "The role cannot be found.", code="NoSuchEntity")
-
-
-def trust(service="backup.amazonaws.com"):
-    """A trust policy."""
-    return {"Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}]}
-
-
-def rule(name="nightly-rule", copies=THERE, *, days=35, cold=None, keeps=35, **more):
-    """A rule of a plan that writes to the source vault."""
-    told = (("DeleteAfterDays", days), ("MoveToColdStorageAfterDays", cold))
-    lifecycle = {member: value for member, value in told if value}
-    row = {
-        "RuleName": name,
-        "RuleId": f"{name}-id",
-        "TargetBackupVaultName": "main",
-        "ScheduleExpression": "cron(0 5 ? * * *)",
-        "Lifecycle": {"DeleteAfterDays": keeps} if keeps else {},
-        "CopyActions": [{"DestinationBackupVaultArn": copies, "Lifecycle": lifecycle}] if copies else [],
-    }
-    return {**row, **more}
-
-
-def plan(*rules, name="nightly", version="v1", selections=(), versions=()):
-    """A plan. selections: [(name, role, resources)], versions: the older ones [(id, rules, age in days)]"""
-    return {"name": name, "version": version, "rules": rules, "selections": selections, "versions": versions}
-
-
-def get_plan(row, version):
-    """GetBackupPlan's answer."""
-    older = {given: rules for given, rules, dummy in row["versions"]}
-    rules = older.get(version, row["rules"])
-    return {
-        "BackupPlanId": f"{row['name']}-id",
-        "BackupPlanArn": f"arn:aws:backup:eu-west-1:{SOURCE}:backup-plan:{row['name']}-id",
-        "VersionId": version or row["version"],
-        "BackupPlan": {"BackupPlanName": row["name"], "Rules": list(rules)},
-    }
-
-
-class World:
-    """A source and a destination with plans, jobs and roles."""
-
-    def __init__(self, *plans, jobs=(), roles=None, opt_in=None, opt_in_there=None, managed=None, **replies):
-        self.plans = {f"{row['name']}-id": row for row in plans}
-        self.jobs = jobs
-        self.roles = {ROLE: {}} if roles is None else roles
-        source = {
-            "backup:ListBackupPlans": {"BackupPlansList": [self._listed(row) for row in plans]},
-            "backup:GetBackupPlan": lambda asked: get_plan(self.plans[asked["BackupPlanId"]], asked.get("VersionId")),
-            "backup:ListBackupSelections": self._selections,
-            "backup:GetBackupSelection": self._selection,
-            "backup:ListBackupPlanVersions": self._versions,
-            "backup:DescribeRegionSettings": {
-                "ResourceTypeOptInPreference": {"EBS": True, "EFS": True, **(opt_in or {})},
-                "ResourceTypeManagementPreference": managed or {"DynamoDB": True},
-            },
-            "iam:GetRole": lambda asked: self._role(asked, "get"),
-            "iam:ListAttachedRolePolicies": lambda asked: self._role(asked, "attached"),
-            "iam:ListRolePolicies": lambda asked: self._role(asked, "inline"),
-            "iam:GetRolePolicy": self._inline,
-            "iam:GetPolicy": {"Policy": {"DefaultVersionId": "v7"}},
-            "iam:GetPolicyVersion": self._document,
-        }
-        there = {"backup:DescribeRegionSettings": {"ResourceTypeOptInPreference": opt_in_there or {"EBS": True}}}
-        self.source = FakeAccount(replies={**source, **{key: value for key, value in replies.items() if ":" in key}})
-        self.destination = FakeAccount("destination", "eu-central-1", SOURCE, replies=there)
-
-    def told(self, **params):
-        """The evidence of the step."""
-        feed = {
-            "destination_arn": THERE,
-            "source_account": SOURCE,
-            "destination_account": SOURCE,
-            "min_retention_days": None,
-            "max_retention_days": None,
-        }
-        vaults = {**feed, **params.pop("vaults", {})}
-        jobs = pack_jobs(JobReader().row(job) for job in self.jobs)
-        given = {"vault_name": "main", "vaults_feed": vaults, "jobs_feed": jobs, **params}
-        return gather(given, FakeClients(self.source, self.destination)).evidence
-
-    def kinds(self, **params):
-        """The kinds of its problems."""
-        return [problem["kind"] for problem in self.told(**params)["problems"]]
-
-    @staticmethod
-    def _listed(row):
-        return {"BackupPlanId": f"{row['name']}-id", "BackupPlanName": row["name"], "VersionId": row["version"]}
-
-    def _selections(self, asked):
-        rows = self.plans[asked["BackupPlanId"]]["selections"]
-        listed = [{"SelectionId": name, "SelectionName": name, "IamRoleArn": role} for name, role, dummy in rows]
-        return {"BackupSelectionsList": listed}
-
-    def _selection(self, asked):
-        rows = self.plans[asked["BackupPlanId"]]["selections"]
-        resources = {name: found for name, dummy, found in rows}[asked["SelectionId"]]
-        return {"BackupSelection": {"Resources": resources}}
-
-    def _versions(self, asked):
-        row = self.plans[asked["BackupPlanId"]]
-        ages = [(version, age) for version, dummy, age in row["versions"]]
-        older = [{"VersionId": version, "CreationDate": NOW_S - age * DAY} for version, age in ages]
-        return {"BackupPlanVersionsList": [{"VersionId": row["version"], "CreationDate": NOW_S - DAY}, *older]}
-
-    def _role(self, asked, what):
-        arn = next((arn for arn in self.roles if arn.endswith("/" + asked["RoleName"])), None)
-        if arn is None:
-            return NO_ROLE
-        role = self.roles[arn]
-        if what == "attached":
-            return {"AttachedPolicies": [{"PolicyArn": policy} for policy in role.get("attached", [OWN_POLICY])]}
-        if what == "inline":
-            return {"PolicyNames": list(role.get("inline", {}))}
-        row = {"Arn": arn, "AssumeRolePolicyDocument": role.get("trust", trust())}
-        if role.get("boundary"):
-            row["PermissionsBoundary"] = {"PermissionsBoundaryArn": role["boundary"]}
-        return {"Role": row}
-
-    def _inline(self, asked):
-        role = next(role for arn, role in self.roles.items() if arn.endswith("/" + asked["RoleName"]))
-        return {"PolicyDocument": role["inline"][asked["PolicyName"]]}
-
-    def _document(self, asked):
-        documents = {key: value for role in self.roles.values() for key, value in role.get("documents", {}).items()}
-        return {"PolicyVersion": {"Document": documents[asked["PolicyArn"]]}}
-
-
-def allow(*actions, effect="Allow", resource="*"):
-    """A policy document."""
-    return {"Statement": [{"Effect": effect, "Action": list(actions), "Resource": resource}]}
-
-
-ASSIGNED = [("disks", ROLE, [f"arn:aws:ec2:eu-west-1:{SOURCE}:volume/vol-orders"])]
-
 
 # ------------------------------------------------------------------------------------------------------------ rules
 
@@ -297,13 +164,6 @@ def test_the_vault_default_of_another_account():
 # ---------------------------------------------------------------------------------------------------------- changes
 
 
-def failing(version, number=1, **more):
-    """A failed job of a version of the plan."""
-    job = copy(number, state="FAILED", **more)
-    job["CreatedBy"]["BackupPlanVersion"] = version
-    return job
-
-
 def test_a_rule_that_changed_since_its_job_failed():
     world = World(plan(rule(days=35), version="v2", versions=[("v1", [rule(days=7)], 90)]), jobs=[failing("v1")])
     told = world.told()
@@ -430,86 +290,6 @@ def test_multi_az_clusters_of_rds_are_not_copied():
     assert (problem["kind"], problem["resources"]) == ("unsupported_type", ["ledger"])
 
 
-# ------------------------------------------------------------------------------------------------------------ roles
-
-
-def role_told(role, **params):
-    """(row, kinds of problems) of the one role of a plan."""
-    roles = {} if role is None else {ROLE: role}
-    told = World(plan(rule(), selections=ASSIGNED), roles=roles).told(**params)
-    return told["roles"][0], [problem["kind"] for problem in told["problems"]], told
-
-
-def test_the_role_of_aws_may_all_that_a_copy_needs():
-    row, kinds, dummy = role_told({})
-    assert kinds == []
-    assert (row["exists"], row["trusts_backup"], row["backup_policy"]) == (True, True, True)
-    assert row["actions"] == {
-        "backup:CopyIntoBackupVault": "allowed",
-        "backup:CopyFromBackupVault": "allowed",
-        "ec2:CopySnapshot": "allowed",
-    }
-
-
-def test_a_role_that_does_not_exist():
-    row, kinds, dummy = role_told(None)
-    assert (row["exists"], kinds) == (False, ["role_missing"])
-
-
-def test_a_role_that_trusts_somebody_else():
-    row, kinds, dummy = role_told({"trust": trust("ec2.amazonaws.com")})
-    assert (row["trusts_backup"], kinds) == (False, ["role_not_trusting"])
-
-
-def test_a_role_whose_own_policy_lacks_an_action():
-    policy = f"arn:aws:iam::{SOURCE}:policy/backup"
-    role = {"attached": [policy], "documents": {policy: allow("ec2:*", "backup:CopyFromBackupVault")}}
-    row, kinds, told = role_told(role)
-    assert (row["backup_policy"], kinds) == (False, ["role_not_allowed"])
-    assert told["problems"][0]["actual"] == {"backup:CopyIntoBackupVault": "not_mentioned"}
-
-
-def test_an_inline_policy_that_denies():
-    role = {"inline": {"guard": allow("backup:CopyIntoBackupVault", effect="Deny", resource=THERE)}}
-    row, kinds, dummy = role_told(role)
-    assert (row["actions"]["backup:CopyIntoBackupVault"], kinds) == ("denied", ["role_not_allowed"])
-    elsewhere = {"inline": {"guard": allow("backup:CopyIntoBackupVault", effect="Deny", resource=ELSEWHERE)}}
-    assert role_told(elsewhere)[1] == []
-
-
-def test_a_boundary_narrows_what_policies_allow():
-    boundary = f"arn:aws:iam::{SOURCE}:policy/boundary"
-    row, kinds, dummy = role_told({"boundary": boundary, "documents": {boundary: allow("ec2:*")}})
-    assert row["boundary"] == boundary
-    assert (row["actions"]["backup:CopyIntoBackupVault"], kinds) == ("not_mentioned", ["role_not_allowed"])
-
-
-def test_older_roles_do_without_copy_from_and_another_account_does_not_copy_snapshots_itself():
-    policy = f"arn:aws:iam::{SOURCE}:policy/backup"
-    role = {"attached": [policy], "documents": {policy: allow("backup:CopyIntoBackupVault")}}
-    assert role_told(role)[2]["problems"][0]["actual"] == {"ec2:CopySnapshot": "not_mentioned"}
-    arn = vault_arn(account=DESTINATION)
-    world = World(plan(rule(copies=arn), selections=ASSIGNED), roles={ROLE: role})
-    assert world.kinds(vaults={"destination_arn": arn, "destination_account": DESTINATION}) == []
-
-
-def test_policies_that_could_not_be_read_may_say_anything():
-    refused = {"iam:ListAttachedRolePolicies": forbidden("ListAttachedRolePolicies", "iam")}
-    told = World(plan(rule(), selections=ASSIGNED), **refused).told()
-    assert told["problems"] == []
-    row = told["roles"][0]
-    assert (row["backup_policy"], row["actions"]["backup:CopyIntoBackupVault"]) == (None, None)
-    assert [entry["what"] for entry in told["denied"]] == ["attached policies of role AWSBackupDefaultServiceRole"]
-
-
-def test_roles_of_failing_jobs_come_first_and_five_are_read():
-    names = [f"arn:aws:iam::{SOURCE}:role/r{number}" for number in range(7)]
-    selections = [(f"s{number}", name, []) for number, name in enumerate(names)]
-    jobs = [failing("v1", number, IamRoleArn=names[6]) for number in range(3)]
-    world = World(plan(rule(), selections=selections), roles={name: {} for name in names}, jobs=jobs)
-    assert [row["role"] for row in world.told()["roles"]] == ["r6", "r0", "r1", "r2", "r3"]
-
-
 # ------------------------------------------------------------------------------------------------------------ alone
 
 
@@ -544,3 +324,42 @@ def test_plans_whose_selections_are_not_read_are_counted(monkeypatch):
     assert [(row["outcome"], row["message"]) for row in told["denied"]] == [
         ("not_applicable", "Only the selections of 1 of 2 plans were read.")
     ]
+
+
+# --------------------------------------------------------------------------------------------------------- selected
+
+
+def selected(world):
+    """(resource, plan, rule) of what should have been backed up by now."""
+    return [(row["resource"], row["plan"], row["rule"]) for row in world.gathered().feed["selected"]]
+
+
+def test_what_a_plan_names_outright_is_handed_on_once_its_rule_has_run():
+    # selected ten days ago, and a copy job of the rule was made a day ago
+    world = World(plan(rule(), selections=ASSIGNED, selected_days=10), jobs=[copy(1)])
+    (row,) = world.gathered().feed["selected"]
+    assert (row["resource_arn"], row["resource"], row["type"]) == (ASSIGNED[0][2][0], "vol-orders", "EBS")
+    assert (row["since"], row["plan"], row["rule"]) == ("2026-11-10T21:00:00Z", "nightly", "nightly-rule")
+    assert row["since"] < row["ran_at"] < "2026-11-20T21:00:00Z"
+
+
+@pytest.mark.parametrize(
+    "assigned",
+    [
+        {"selected_days": None},  # AWS did not say when
+        {"selected_days": 0.5},  # perhaps after the slot of that run
+        {"selected_days": 10, "ListOfTags": [{"ConditionKey": "backup"}]},
+        {"selected_days": 10, "Conditions": {"StringEquals": [{"ConditionKey": "aws:ResourceTag/backup"}]}},
+        {"selected_days": 10, "NotResources": ["arn:aws:ec2:*:*:volume/vol-o*"]},
+    ],
+)
+def test_what_may_not_be_selected_is_not_handed_on(assigned):
+    assert selected(World(plan(rule(), selections=ASSIGNED, **assigned), jobs=[copy(1)])) == []
+
+
+def test_neither_wildcards_nor_rules_that_do_not_run_or_copy_here_ask_for_a_backup():
+    every = [("disks", ROLE, ["arn:aws:ec2:*:*:volume/*", f"arn:aws:rds:eu-west-1:{SOURCE}:cluster:shop"])]
+    assert selected(World(plan(rule(), selections=every, selected_days=10), jobs=[copy(1)])) == []
+    assert selected(World(plan(rule(), selections=ASSIGNED, selected_days=10), jobs=[copy(1, plan=None)])) == []
+    elsewhere = plan(rule(copies=ELSEWHERE), selections=ASSIGNED, selected_days=10)
+    assert selected(World(elsewhere, jobs=[copy(1)])) == []

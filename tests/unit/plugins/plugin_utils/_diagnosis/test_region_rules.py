@@ -290,6 +290,7 @@ FIRING = {
     "region.x.upstream": lambda b: source_problem(b, "failed"),
     "region.x.source_missing": lambda b: source_problem(exposed(b), "missing", "orders"),
     "region.x.left_out": left_out,
+    "region.x.never_backed_up": lambda b: source_problem(b, "never", "fresh"),
     "region.x.copies_expire": lambda b: behind(b, "expired_by_design", "orders", verdict="missing"),
     "region.x.completed_with_message": completed_with_message,
     "region.x.partial": partial,
@@ -380,6 +381,7 @@ UNSEEN = {
     "region.x.waiting": lambda b: open_job(b, "orders", stuck=False, sibling=None),
     "region.x.source_point_gone": lambda b: nothing_known(b, "copy_job_detail", "source_points", 0, "available"),
     "region.x.source_point_cold": lambda b: nothing_known(b, "copy_job_detail", "source_points", 0, "available"),
+    "region.x.never_backed_up": lambda b: nothing_known(b, "copy_lag", "source_health", "failed"),
 }
 
 

@@ -8,6 +8,7 @@ import copy
 import json
 
 import pytest
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import engine, verdict
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster.kind import KIND
 from hypothesis import given, settings
@@ -196,7 +197,7 @@ STEP = st.dictionaries(
 @given(st.dictionaries(st.sampled_from(["jobs", "events", "job_detail", "logs", "metrics", "copy_lag",
                                         "replication_rules", "recovery_points"]), STEP | JSON, max_size=8))  # fmt: skip
 def test_any_json_gives_a_diagnosis(evidence):
-    diagnosis = engine.diagnose({"target": {"kind": "cluster"}, "evidence": evidence})
+    diagnosis = engine.diagnose(plain({"target": {"kind": "cluster"}, "evidence": evidence}))
     assert diagnosis["status"] in ("healthy", "lagging", "failing", "inconclusive")
     json.dumps(diagnosis, allow_nan=False)
 
