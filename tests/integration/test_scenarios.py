@@ -155,8 +155,8 @@ def _of_region(requests: list[dict[str, t.Any]]) -> list[t.Any]:
     calls = Counter(
         (row["account"], row["region"], row["operation"], json.dumps(row["params"], sort_keys=True))
         for row in requests
-        # a role is assumed by each step that needs it; the status 0 is that of a call without an answer
-        if 0 < row["status"] < 400 and row["operation"] != "AssumeRole"
+        # a role is assumed by each step that needs it; who is asked to slow down, or gets no answer, may ask again
+        if (0 < row["status"] < 400 or row["status"] == 403) and row["operation"] != "AssumeRole"
     )
     return [key for key, times in calls.items() if times > 1]
 

@@ -19,9 +19,12 @@ import typing as t
 import zlib
 from contextlib import contextmanager
 
-from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
 
 _BLOCK = 5000
+_REFUSED = "refused "
+# What would be answered alike a moment later; whoever was asked to slow down may be asked again.
+_LASTING = frozenset({"forbidden", "unreachable", "timeout"})
 
 Json = t.Dict[str, t.Any]
 
@@ -39,6 +42,33 @@ def pack_lines(values: t.Iterable[t.Any]) -> str:
 def packed_lines(text: t.Any) -> list[bytes]:
     """The values of pack_lines(), each still in JSON. Raises ValueError or zlib.error when it is no such text."""
     return zlib.decompress(base64.b64decode(str(text), validate=True)).splitlines()
+
+
+def pack_refused(failure: ReadFailed) -> str | None:
+    """What stands in a feed for a list that was refused; None where a later step may well be told more."""
+    if failure.outcome not in _LASTING:
+        return None
+    return _REFUSED + json.dumps({"outcome": failure.outcome, **failure.as_error()})
+
+
+def refused_before(text: t.Any) -> ReadFailed | None:
+    """Why an earlier step could not hand over the list; None for any other text. Raises ValueError, TypeError."""
+    if not str(text or "").startswith(_REFUSED):
+        return None
+    told = json.loads(str(text)[len(_REFUSED) :])
+    return ReadFailed(**told)
+
+
+def unless_refused(text: t.Any, read: t.Callable[[], t.Any]) -> t.Callable[[], t.Any]:
+    """The read, or what the earlier step was told: nothing is asked twice. text: what was handed over for its list."""
+    failure = refused_before(text)
+    if failure is None:
+        return read
+
+    def tell() -> t.Any:
+        raise failure
+
+    return tell
 
 
 class Tables:

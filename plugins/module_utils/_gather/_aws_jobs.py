@@ -49,7 +49,9 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_feed 
     Tables,
     feed_of,
     pack_blocks,
+    refused_before,
     split_arn,
+    unless_refused,
     unpack_blocks,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._step import guarded
@@ -315,7 +317,10 @@ def list_pair_jobs(clients: t.Any, pair: Pair, since: datetime, denied: list[Jso
 
 def jobs_read(params: Json, clients: t.Any, since: datetime, denied: list[Json]) -> Read:
     """The read of the copy jobs, for a step that got none from an earlier one; see list_pair_jobs()."""
-    return lambda: list_pair_jobs(clients, vault_pair(params, clients, denied), since, denied)
+    return unless_refused(
+        params.get("jobs_feed"),
+        lambda: list_pair_jobs(clients, vault_pair(params, clients, denied), since, denied),
+    )
 
 
 def list_children(account: t.Any, parent: str) -> list[CopyJobRow]:
@@ -375,10 +380,12 @@ def _block(rows: list[CopyJobRow], tables: Tables) -> Json:
 
 
 def read_jobs(text: t.Any, option: str = "jobs_feed") -> list[CopyJobRow] | None:
-    """The rows of pack_jobs(); None when no feed was given. Raises BadParameter, which names the option."""
+    """The rows of pack_jobs(); None when none could be handed over. Raises BadParameter, which names the option."""
     if not text:
         return None
     with feed_of("copy job", option.replace("_feed", ""), option):
+        if refused_before(text):
+            return None
         tables, blocks = unpack_blocks(text, option, LAYOUT)
         tables["origins"] = [Origin(*members) for members in tables["origins"]]
         rows = [row for block in blocks for row in _rows(block, tables)]

@@ -21,6 +21,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_feed 
     Tables,
     feed_of,
     pack_blocks,
+    refused_before,
     split_arn,
     unpack_blocks,
 )
@@ -157,10 +158,12 @@ def _after(time: float | None, start: int | None) -> int | None:
 
 
 def read_points(text: t.Any, option: str = "points_feed") -> Points | None:
-    """The inverse of pack_points(); None when no feed was given. Raises BadParameter, which names the option."""
+    """The inverse of pack_points(); None when none could be handed over. Raises BadParameter, which names the option."""
     if not text:
         return None
     with feed_of("copy lag", "points", option):
+        if refused_before(text):
+            return None
         tables, blocks = unpack_blocks(text, option, LAYOUT)
         rows = [row for block in blocks for row in _rows(block, tables)]
         points = Points(rows, tables["vault"], float(tables["since"]))

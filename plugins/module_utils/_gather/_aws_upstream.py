@@ -14,7 +14,12 @@ from datetime import datetime
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws import moment
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import resource_name, stamp
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_feed import feed_of, pack_lines, packed_lines
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_feed import (
+    feed_of,
+    pack_lines,
+    packed_lines,
+    refused_before,
+)
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import JobReader, rows_of
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import Worst
 
@@ -146,9 +151,11 @@ def pack_upstream(rows: t.Iterable[UpstreamRow]) -> str:
 
 
 def read_upstream(text: t.Any, option: str = "upstream_feed") -> list[UpstreamRow] | None:
-    """The rows of pack_upstream(); None when no feed was given. Raises BadParameter, which names the option."""
+    """The rows of pack_upstream(); None when none could be handed over. Raises BadParameter, which names the option."""
     if not text:
         return None
     with feed_of("copy job", "upstream", option):
+        if refused_before(text):
+            return None
         rows = [UpstreamRow(*json.loads(line)) for line in packed_lines(text)]
     return rows

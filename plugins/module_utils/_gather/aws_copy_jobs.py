@@ -35,6 +35,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws impor
     window_parameter,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_copyrows import STUCK_S, Picture
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_feed import pack_refused
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import (
     PairJobs,
     list_pair_jobs,
@@ -88,9 +89,12 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     )
     jobs, refused = reads["copy jobs"]
     if refused is not None and reads["backup jobs"][0] is None:
-        return Gathered(failed(NAME, query, refused, denied=denied))
+        told = failed(NAME, query, refused, denied=denied)
+        return Gathered(told, _refusals(refused, reads["backup jobs"][1]))
     found = _Found(jobs, side_read(reads["backup jobs"], "source", "backup jobs", denied))
-    return _answer(asked, query, source, found, denied, refused)
+    gathered = _answer(asked, query, source, found, denied, refused)
+    gathered.feed.update(_refusals(refused, reads["backup jobs"][1]))
+    return gathered
 
 
 def _asked(params: Params) -> _Asked:
@@ -150,8 +154,14 @@ def _answer(
     )
 
 
+def _refusals(jobs: ReadFailed | None, upstream: ReadFailed | None) -> Json:
+    """What stands in the feed in place of a list, so that no later step asks for it in vain."""
+    told = {name: pack_refused(failure) for name, failure in (("jobs", jobs), ("upstream", upstream)) if failure}
+    return {name: text for name, text in told.items() if text}
+
+
 def _feed(found: _Found) -> Json:
-    """What later steps take; what was refused is not in it, so that they ask for themselves."""
+    """What later steps take."""
     feed: Json = {}
     if found.jobs is not None:
         copies = found.jobs.copies

@@ -25,6 +25,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     rfc3339,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _aws
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_feed import pack_refused, unless_refused
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import jobs_read, read_jobs
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_lag import (
     VERDICTS,
@@ -81,7 +82,8 @@ def gather(params: Params, clients: t.Any) -> Gathered:
     points, refused = answers["points"]
     if refused is not None:
         health = {"outcome": refused.outcome}
-        return Gathered(failed(NAME, query, refused, source_health=health, denied=denied))
+        told = failed(NAME, query, refused, source_health=health, denied=denied)
+        return Gathered(told, {"points": pack_refused(refused)})
     jobs, upstream = asked.jobs, asked.upstream
     if jobs is None:
         found = _aws.side_read(answers["jobs"], "source", "copy jobs", denied)
@@ -121,7 +123,10 @@ def _reads(
     if asked.jobs is None:
         reads["jobs"] = jobs_read(params, clients, since, denied)
     if asked.upstream is None:
-        reads["upstream"] = lambda: list_backup_jobs(source, asked.vault, since, clients.progress).open_ends()
+        reads["upstream"] = unless_refused(
+            params.get("upstream_feed"),
+            lambda: list_backup_jobs(source, asked.vault, since, clients.progress).open_ends(),
+        )
     return reads
 
 

@@ -37,6 +37,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws impor
     stamp,
     vault_spec,
 )
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_feed import unless_refused
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import (
     CopyJobRow,
     Pair,
@@ -89,6 +90,7 @@ class _Asked(t.NamedTuple):
     rpo_s: float | None
     rows: int
     jobs: list[CopyJobRow] | None  # None: to be listed
+    jobs_feed: str | None
     copy_jobs: Json  # evidence of that step
     vaults: Json | None  # feed of that step
 
@@ -100,6 +102,7 @@ def gather(params: Params, clients: t.Any) -> Gathered:
         duration_parameter(params, "rpo"),
         rows_parameter(params),
         read_jobs(params.get("jobs_feed")),
+        params.get("jobs_feed"),
         params.get("copy_jobs") or {},
         params.get("vaults_feed"),
     )
@@ -146,7 +149,9 @@ class _Reading:
         reads.update(roles)
         if asked.jobs is None:
             since = source.now() - timedelta(seconds=look_back_parameter({}))
-            reads["jobs"] = lambda: list_pair_jobs(clients, pair, since, self.denied).copies.rows
+            reads["jobs"] = unless_refused(
+                asked.jobs_feed, lambda: list_pair_jobs(clients, pair, since, self.denied).copies.rows
+            )
         if asked.vaults is None:
             reads["vault"] = lambda: describe_vault(destination, pair.destination_vault)
         answers = side_by_side(reads)

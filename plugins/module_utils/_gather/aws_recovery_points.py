@@ -25,6 +25,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     rfc3339,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _aws
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_feed import unless_refused
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import jobs_read, read_jobs
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_points import (
     Points,
@@ -154,7 +155,9 @@ def _reads(
     if asked.points is None or asked.jobs is None:
         source = clients.aws_source
         if asked.points is None:
-            reads["source"] = lambda: list_points(source, asked.source_vault, since, clients.progress)
+            reads["source"] = unless_refused(
+                params.get("points_feed"), lambda: list_points(source, asked.source_vault, since, clients.progress)
+            )
         if asked.jobs is None:
             reads["jobs"] = jobs_read(params, clients, since, denied)
     return reads, since

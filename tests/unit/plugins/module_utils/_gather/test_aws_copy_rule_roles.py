@@ -100,5 +100,3 @@ def test_roles_of_failing_jobs_come_first_and_five_are_read():
     jobs = [failing("v1", number, IamRoleArn=names[6]) for number in range(3)]
     world = World(plan(rule(), selections=selections), roles={name: {} for name in names}, jobs=jobs)
     assert [row["role"] for row in world.told()["roles"]] == ["r6", "r0", "r1", "r2", "r3"]
-
-
