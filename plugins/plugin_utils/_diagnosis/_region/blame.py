@@ -178,15 +178,29 @@ def _statement(key: Row) -> str | None:
 
 
 def refused_by(key: t.Any) -> list[str]:
-    """The principals that need the key, and that neither its policy nor a grant lets do all that a copy needs."""
+    """The principals that need the key, and that neither its policy nor a grant lets do all that a copy needs.
+
+    Whom the policy does not mention may have a grant, so where the grants could not be read only a denial is sure.
+    """
+    known = text(key, "grants", "outcome") in ("ok", "empty")
+    return sorted(name for name, denied in _kept_out(key).items() if denied or known)
+
+
+def perhaps_refused_by(key: t.Any) -> list[str]:
+    """Those whom the policy does not mention, while nobody could read the grants."""
+    return sorted(set(_kept_out(key)) - set(refused_by(key)))
+
+
+def _kept_out(key: t.Any) -> dict[str, bool]:
+    """{principal: whether it is denied, not just left out} of those who need the key, as far as policy and grants tell."""
     principals = value(key, "policy", "principals")
-    granted = value(key, "grants", "for_principals")
-    refused = []
+    granted = value(key, "grants", "for_principals") or ()
+    found = {}
     for name, actions in principals.items() if isinstance(principals, dict) else ():
         verdicts = {str(verdict) for verdict in actions.values()} if isinstance(actions, dict) else set()
-        if "denied" in verdicts or ("not_mentioned" in verdicts and name not in (granted or ())):
-            refused.append(str(name))
-    return sorted(refused)
+        if "denied" in verdicts or ("not_mentioned" in verdicts and name not in granted):
+            found[str(name)] = "denied" in verdicts
+    return found
 
 
 # --------------------------------------------------------------------------------------------------------------- health

@@ -11,7 +11,11 @@ import re
 import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.atoms import is_failing
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.blame import keys_used, refused_by
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.blame import (
+    keys_used,
+    perhaps_refused_by,
+    refused_by,
+)
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
     Row,
     rows,
@@ -162,7 +166,7 @@ def _of_keys(evidence: t.Any, types: t.Mapping[str, str]) -> dict[str, str]:
         found["kms_disabled"] = "All keys that were looked at are enabled now: start a copy again."
     if all(row.get("exists") is True for row in keys):
         found["kms_missing"] = "All keys that were looked at exist: compare their ARNs with the one in the message."
-    if all(not refused_by(row) and text(row, "policy", "outcome") == "ok" for row in keys):
+    if all(text(row, "policy", "outcome") == "ok" and not refused_by(row) + perhaps_refused_by(row) for row in keys):
         found["kms_key_policy"] = (
             "The policies of the keys as they stand let the copy in: read in CloudTrail of the destination which call "
             "on which key was refused, and whether a grant was revoked."

@@ -20,6 +20,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region
     health,
     key_faults,
     left_out,
+    perhaps_refused_by,
     region_off,
 )
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.doubts import (
@@ -111,6 +112,7 @@ def derive(
     of_problem  {kind of a problem of the configuration: [affected resources] that it can account for}
     blamed      {kind of a problem: [resources]} that it concerns, and whose messages can mean it
     keys        {cause: {keys, resources}} of keys that are not as a copy needs them
+    keys_in_doubt  keys whose grants could not be read, and whose policy leaves out somebody who needs them
     keys_refusing  keys that do not let in who needs them: {arn, side, state, principals, statement, place}
     health      {events, resources, others}: issues that go on and can be behind a copy's trouble, and the rest
     full_copies  resources whose copy is slow because it is a full one
@@ -171,6 +173,9 @@ def derive(
         "blamed": blamed(meant, problems),
         "keys": keys,
         "keys_refusing": (keys.get("kms_key_policy") or {}).get("keys") or [],
+        "keys_in_doubt": [
+            text(row, "arn") for row in rows(step(evidence, "keys"), "keys") if perhaps_refused_by(row)
+        ],
         "health": health(evidence, meant, stuck, types),
         "full_copies": full,
         "slow_late": sorted(set(late) - set(failing) - set(full)),

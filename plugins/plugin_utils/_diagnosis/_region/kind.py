@@ -104,6 +104,7 @@ def _keys_open(evidence: t.Any, facts: dict[str, t.Any]) -> bool:
         usable(evidence, "keys")
         and bool(keys)
         and not facts["keys_refusing"]
+        and not facts["keys_in_doubt"]
         and all(row.get("enabled") is True and text(row, "policy", "outcome") == "ok" for row in keys)
     )
 

@@ -131,6 +131,21 @@ def test_the_key_of_the_destination_vault_is_every_copys():
     assert command == f"aws kms enable-key --key-id {DESTINATION_KEY} --region eu-central-1"
 
 
+@pytest.mark.parametrize(
+    ("grants", "confidence", "state"),
+    [("empty", "confirmed", "fired"), ("forbidden", "likely", "unknown"), ("throttled", "likely", "unknown")],
+)
+def test_whom_the_policy_leaves_out_may_have_a_grant_that_nobody_could_read(grants, confidence, state):
+    policy = {"outcome": "ok", "principals": {ROLE: dict.fromkeys(ACTIONS, "not_mentioned")}, "why": []}
+    told = key("source", "source_points", SOURCE_KEY, policy=policy)
+    told["grants"] = {"outcome": grants, "count": 0, "for_principals": []}
+    bundle = keyed(fail(healthy(), NOT_ACCESSIBLE, "orders", "users"), told, orders=SOURCE_KEY)
+    root, diagnosis = diagnosed(bundle)
+    assert (root["cause"], root["confidence"]) == ("kms_key_policy", confidence)
+    (rule,) = [finding for finding in diagnosis["findings"] if finding["rule"] == "region.6.key_policy"]
+    assert rule["state"] == state
+
+
 def test_a_statement_that_denies_is_what_is_to_be_taken_out():
     statement = '{"Effect":"Deny","Principal":"*","Action":["kms:CreateGrant"],"Resource":"*"}'
     why = [{"principal": ROLE, "verdict": "denied", "actions": ["kms:CreateGrant"], "statement": statement}]
