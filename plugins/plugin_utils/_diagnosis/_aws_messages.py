@@ -28,7 +28,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalo
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import UNKNOWN, Verdict
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import REGION
 
-__all__ = ("CatalogueError", "Message", "Messages", "category_hint", "classify", "load_messages", "region_causes")
+__all__ = ("CatalogueError", "Message", "Messages", "category_hint", "classify", "decides", "load_messages", "region_causes")
 
 CAUSES_REGION = "causes_region.yml"
 MESSAGES = "messages_aws.yml"
@@ -135,6 +135,12 @@ def classify(text: str | None, *, collector: bool = False) -> Verdict:
     something about whoever looks.
     """
     return _verdict(_clipped(text), collector) if text else UNKNOWN
+
+
+def decides(signature: str | None) -> str | None:
+    """What would tell the cause of an entry from its alternatives; None where its words leave no doubt."""
+    entries = (*_shipped().of_jobs, *_shipped().of_collector)
+    return next((entry.decides for entry in entries if entry.id == signature), None)
 
 
 def category_hint(category: str | None) -> str | None:

@@ -7,10 +7,10 @@
 
 from __future__ import annotations
 
-import math
 import typing as t
 
 USABLE = frozenset({"ok", "empty"})
+_TOO_LARGE = 1e15
 
 Row = t.Dict[str, t.Any]
 
@@ -38,6 +38,12 @@ def rows(holder: t.Any, name: str) -> list[Row]:
     return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
 
 
+def texts(holder: t.Any, *path: str) -> list[str]:
+    """The texts in a list at the path, [] for anything else."""
+    found = value(holder, *path)
+    return [item for item in found if isinstance(item, str)] if isinstance(found, list) else []
+
+
 def value(holder: t.Any, *path: str) -> t.Any:
     """Whatever stands at the path; None where the path ends early."""
     for name in path:
@@ -46,9 +52,9 @@ def value(holder: t.Any, *path: str) -> t.Any:
 
 
 def figure(holder: t.Any, *path: str) -> float | None:
-    """A finite number at the path; None when it is absent or no number."""
+    """A number at the path; None when it is absent, no number, or beyond all that counts and durations can be."""
     found = value(holder, *path)
-    if isinstance(found, bool) or not isinstance(found, (int, float)) or not math.isfinite(found):
+    if isinstance(found, bool) or not isinstance(found, (int, float)) or not abs(found) < _TOO_LARGE:
         return None
     return float(found)
 

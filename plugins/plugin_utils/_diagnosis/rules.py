@@ -203,7 +203,7 @@ def _search(compiled: t.Any, context: dict[str, t.Any]) -> t.Any:
     """The value, None where a function met a type it does not take: hand-edited evidence must not stop a diagnosis."""
     try:
         return compiled.search(context)
-    except (JMESPathError, ValueError):
+    except (JMESPathError, ValueError, TypeError):
         return None
 
 
@@ -219,7 +219,7 @@ def evaluate(rule: Rule, context: dict[str, t.Any], usable: t.Callable[[str], bo
         return Result(rule, "unknown", missing=missing)
     try:
         fired = truthy(rule.when.search(context))
-    except (JMESPathError, ValueError):  # the evidence has not the shape that the condition asks for
+    except (JMESPathError, ValueError, TypeError):  # the evidence has not the shape that the condition asks for
         return Result(rule, "unknown", missing=rule.needs)
     if not fired:
         blind = any(truthy(_search(compiled, context)) for compiled in rule.unknown)

@@ -16,6 +16,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidenc
     rows,
     step,
     text,
+    texts,
     value,
 )
 
@@ -115,8 +116,7 @@ def keys_used(evidence: t.Any, types: t.Mapping[str, str], name: str) -> set[str
 
 
 def _concerns(evidence: t.Any, types: t.Mapping[str, str], key: Row, name: str) -> bool:
-    used_by = key.get("used_by")
-    if isinstance(used_by, list) and "destination_vault" in used_by:
+    if "destination_vault" in texts(key, "used_by"):
         return True
     used = keys_used(evidence, types, name)
     return used is None or text(key, "arn") in used
@@ -145,8 +145,7 @@ def key_faults(evidence: t.Any, may_be: Told, types: t.Mapping[str, str]) -> dic
 
 
 def _faults(key: Row, across: bool) -> t.Iterator[str]:
-    used_by = key.get("used_by")
-    used_by = used_by if isinstance(used_by, list) else []
+    used_by = texts(key, "used_by")
     if key.get("exists") is False:
         yield "kms_missing"
     elif key.get("enabled") is False:
@@ -194,7 +193,7 @@ def perhaps_refused_by(key: t.Any) -> list[str]:
 def _kept_out(key: t.Any) -> dict[str, bool]:
     """{principal: whether it is denied, not just left out} of those who need the key, as far as policy and grants tell."""
     principals = value(key, "policy", "principals")
-    granted = value(key, "grants", "for_principals") or ()
+    granted = texts(key, "grants", "for_principals")
     found = {}
     for name, actions in principals.items() if isinstance(principals, dict) else ():
         verdicts = {str(verdict) for verdict in actions.values()} if isinstance(actions, dict) else set()

@@ -21,6 +21,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidenc
     rows,
     step,
     text,
+    texts,
     usable,
     value,
 )
@@ -140,7 +141,7 @@ def _of_roles(evidence: t.Any) -> dict[str, str]:
     if all(row.get("exists") is True and row.get("trusts_backup") is True for row in roles):
         found["iam_role_trust"] = "The roles that copy exist and trust AWS Backup by now: start a copy again."
         found["iam_role_missing"] = found["iam_role_trust"]
-    verdicts = [set(actions.values()) for row in roles if isinstance(actions := row.get("actions"), dict)]
+    verdicts = [set(map(str, actions.values())) for row in roles if isinstance(actions := row.get("actions"), dict)]
     asked = [set(row["actions"]) for row in roles if isinstance(row.get("actions"), dict)]
     named = {found for row in _failing(evidence) for found in _ACTION.findall((text(row, "message") or ""))}
     unasked = any(not named <= actions for actions in asked)
@@ -176,6 +177,6 @@ def _of_keys(evidence: t.Any, types: t.Mapping[str, str]) -> dict[str, str]:
 
 def _all_seen(evidence: t.Any, keys: list[Row], types: t.Mapping[str, str]) -> bool:
     seen = {text(row, "arn") for row in keys}
-    places = {place for row in keys for place in row.get("used_by") or [] if isinstance(place, str)}
+    places = {place for row in keys for place in texts(row, "used_by")}
     used = [keys_used(evidence, types, text(row, "resource") or "") for row in _failing(evidence)]
     return "destination_vault" in places and all(arns is not None and arns <= seen for arns in used)

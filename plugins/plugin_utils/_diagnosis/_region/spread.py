@@ -18,6 +18,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidenc
     rows,
     step,
     text,
+    texts,
     usable,
     value,
 )
@@ -65,7 +66,7 @@ def scope(
     failing = int(figure(jobs, "summary", "resources_failing") or 0)
     counted = max(failing, len(set(affected) - _composites(jobs)))
     groups = [row for row in rows(jobs, "groups") if text(row, "state") in BAD_STATES and figure(row, "in_window")]
-    types = sorted({name for row in groups for name in row.get("types") or [] if isinstance(name, str)})
+    types = sorted({name for row in groups for name in texts(row, "types")})
     spread: dict[str, t.Any] = {
         "resources_failing": failing,
         "resources_affected": max(failing, len(affected)),

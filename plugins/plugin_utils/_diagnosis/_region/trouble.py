@@ -18,6 +18,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidenc
     rows,
     step,
     text,
+    texts,
     value,
 )
 
@@ -78,8 +79,7 @@ def lost(evidence: t.Any, failing: list[str]) -> dict[str, list[str]]:
 def destination_key(evidence: t.Any) -> Row:
     """The row of the destination vault's key, {} where it was not looked at."""
     for row in rows(step(evidence, "keys"), "keys"):
-        used_by = row.get("used_by")
-        if isinstance(used_by, list) and "destination_vault" in used_by:
+        if "destination_vault" in texts(row, "used_by"):
             return row
     return {}
 

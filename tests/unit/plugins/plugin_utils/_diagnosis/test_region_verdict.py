@@ -9,7 +9,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import engine
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.text import report_lines
+from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._diagnosis.mutated import mutated
 from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._diagnosis.region_bundle import (
     DESTINATION_KEY,
     ROLE,
@@ -369,3 +372,19 @@ def test_any_json_gives_a_diagnosis(evidence):
     diagnosis = engine.diagnose(bundle)
     assert diagnosis["status"] in ("failing", "lagging", "inconclusive")
     assert json.dumps(diagnosis) == json.dumps(engine.diagnose(bundle))
+
+
+BUNDLES = [
+    healthy(),
+    fail(healthy(), "The KMS key is either disabled or pending deletion", "orders"),
+    fail(behind(healthy(), "never_started"), "Access denied", "users"),
+    open_job(problem(late(healthy(), "queue"), "rule_changed", types=["EBS"]), "orders", stuck=True, sibling=False),
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(mutated(BUNDLES))
+def test_any_change_of_a_bundle_gives_a_diagnosis_and_a_report(bundle):
+    diagnosis = engine.diagnose(plain(bundle))
+    json.dumps(diagnosis, allow_nan=False)
+    assert report_lines(diagnosis)

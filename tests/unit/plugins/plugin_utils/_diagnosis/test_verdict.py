@@ -11,6 +11,8 @@ import pytest
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import engine, verdict
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster.kind import KIND
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.text import report_lines
+from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._diagnosis.mutated import mutated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -200,6 +202,14 @@ def test_any_json_gives_a_diagnosis(evidence):
     diagnosis = engine.diagnose(plain({"target": {"kind": "cluster"}, "evidence": evidence}))
     assert diagnosis["status"] in ("healthy", "lagging", "failing", "inconclusive")
     json.dumps(diagnosis, allow_nan=False)
+
+
+@settings(max_examples=300, deadline=None)
+@given(mutated([failing_bundle(), oom_bundle()]))
+def test_any_change_of_a_bundle_gives_a_diagnosis_and_a_report(bundle):
+    diagnosis = engine.diagnose(plain(bundle))
+    json.dumps(diagnosis, allow_nan=False)
+    assert report_lines(diagnosis)
 
 
 # ------------------------------------------------------------------------- what a reviewer once got a wrong answer for
