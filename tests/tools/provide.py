@@ -39,7 +39,8 @@ def _virtual_environment() -> int:
         return 1
     steps = (
         [sys.executable, "-m", "venv", "--clear", str(VENV)],
-        [str(VENV / "bin" / "pip"), "install", "--quiet", "--requirement", str(REQUIREMENTS)],
+        # --no-compile: of the thousands of files in it only those that are imported are worth compiling
+        [str(VENV / "bin" / "pip"), "install", "--quiet", "--no-compile", "--requirement", str(REQUIREMENTS)],
     )
     for step in steps:
         if subprocess.run(step, check=False).returncode:
