@@ -260,7 +260,7 @@ def _next_steps(diagnosis: Json, room: _Room) -> list[str]:
         lines += _entry("NEXT" if number == 1 else "", f"{number}. {step.get('text') or ''}", most=room.step_lines)
         lines += _command(step.get("command"), room.command_lines)
     if len(steps) > room.steps:
-        lines += _entry("", f"and {len(steps) - room.steps} more in the report")
+        lines += _entry("", f"and {len(steps) - room.steps} more in the diagnosis (diagnosis.json)")
     return lines
 
 
