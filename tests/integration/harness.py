@@ -246,8 +246,8 @@ def differences(one: t.Any, other: t.Any, *, slack_s: float, apart_s: float = 0.
     if _is_number(one) and _is_number(other):
         # durations move with time; a share of a window moves a little with its edges, and a count not at all
         moves = path.endswith("_s") or re.search(r"_s\[\d+\]$", path)
-        near = _moved_so(one - other, apart_s, slack_s) if moves else False
-        same = near or math.isclose(one, other, rel_tol=0.01, abs_tol=0.002)
+        shares = math.isclose(one, other, rel_tol=0.01, abs_tol=0.002)
+        same = _moved_so(one - other, apart_s, slack_s) if moves else shares
         return [] if same else [f"{path}: {one} against {other}"]
     if isinstance(one, str) and isinstance(other, str) and _TIME.match(one) and _TIME.match(other):
         same = _moved_so(_seconds_between(one, other), apart_s, slack_s)
