@@ -18,8 +18,8 @@ import typing as t
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.api import path_of
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.clock import Clock
-from ansible_collections.sre.backup_sync.plugins.module_utils._clients.kubernetes import path_of
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.transport import fault
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
 
