@@ -13,7 +13,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.files import folder_name, write_files
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.text import report_lines
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.text import report_lines, whole_report
 
 # What each choice of fail_on counts as red.
 _RED = {
@@ -86,7 +86,7 @@ def _write(arguments: dict[str, t.Any]) -> tuple[str | None, list[str], str | No
     if "json" not in arguments["formats"]:
         files = {}
     if "text" in arguments["formats"]:
-        files["report.txt"] = "\n".join(report_lines(diagnosis, where=folder)) + "\n"
+        files["report.txt"] = "\n".join(whole_report(diagnosis, where=folder)) + "\n"
     try:
         write_files(folder, files)
     except OSError as exc:

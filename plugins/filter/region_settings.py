@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+from ansible.utils.display import Display
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
 
 
@@ -18,7 +19,10 @@ def _region_settings(variables: t.Any) -> dict[str, t.Any]:
     # Imported here: Ansible imports every filter file when it looks one up.
     from ansible_collections.sre.backup_sync.plugins.plugin_utils._settings.region import region_settings
 
-    return region_settings(plain(variables))
+    found = region_settings(plain(variables))
+    for warning in found["warnings"]:
+        Display().warning(warning)
+    return found
 
 
 class FilterModule:

@@ -192,8 +192,9 @@ def duration_parameter(
     if value is None:
         raise BadParameter(f"{name}: {given!r} is no duration; write it like 90s, 15m, 24h, 7d or PT15M.")
     if not least <= value <= most:
+        bare = " A bare number means seconds." if str(given).strip().isdigit() else ""
         raise BadParameter(
-            f"{name}: {given!r} is outside what can be asked; give a duration from {human(least)} to {human(most)}."
+            f"{name}: {given!r} is outside what can be asked; give a duration from {human(least)} to {human(most)}.{bare}"
         )
     return value
 

@@ -35,6 +35,8 @@ def _connection(lab: harness.Lab, **changes: t.Any) -> dict[str, t.Any]:
     return {"kubeconfig": lab.info["destination"]["kubeconfig"], **changes}
 
 
+NOBODY = {"host": "https://127.0.0.1:1", "api_key": "out-of-date"}
+
 # What only a step finds out: the name of its task and its sentence together say which variable is meant.
 CASES: dict[str, tuple[t.Callable[[harness.Lab, Path], dict[str, t.Any]], str]] = {
     "missing kubeconfig": (
@@ -47,11 +49,11 @@ CASES: dict[str, tuple[t.Callable[[harness.Lab, Path], dict[str, t.Any]], str]] 
     ),
     "unknown context": (
         lambda lab, tmp: {"cluster_sync_destination": _connection(lab, context="nonsense")},
-        r"from cluster_sync_destination\].{0,80} context: the kubeconfig has no context 'nonsense'",
+        r"from cluster_sync_destination\].{0,80} context: \S+ has no context 'nonsense'",
     ),
     "unknown context of the source": (
         lambda lab, tmp: {"cluster_sync_source": _connection(lab, context="nonsense")},
-        r"Step 7, .{0,160} source\.context: the kubeconfig has no context 'nonsense'",
+        r"Step 7, .{0,160} source\.context: \S+ has no context 'nonsense'",
     ),
     "no connection at all": (
         lambda lab, tmp: {"cluster_sync_destination": {}},
@@ -82,9 +84,18 @@ CASES: dict[str, tuple[t.Callable[[harness.Lab, Path], dict[str, t.Any]], str]] 
         lambda lab, tmp: {"cluster_sync_destination": {"kubeconfig": _list_file(tmp)}},
         r"kubeconfig: it is not a usable kubeconfig.{0,80}clusters, users and contexts",
     ),
-    "host without a scheme": (
-        lambda lab, tmp: {"cluster_sync_destination": {"host": "127.0.0.1:6443", "api_key": "x"}},
-        r"host: '127.0.0.1:6443' is no address of an API server",
+    "neither cluster answers": (
+        lambda lab, tmp: {"cluster_sync_source": NOBODY, "cluster_sync_destination": NOBODY, "cluster_sync_prometheus": {}},
+        r"Nothing can be read with cluster_sync_destination and cluster_sync_source: .{0,40}the API server "
+        r"https://127\.0\.0\.1:1 cannot be reached: .{0,600}Check the address",
+    ),
+    "no cluster takes the credentials": (
+        lambda lab, tmp: {
+            side: {"host": lab.info[name]["url"], "ca_cert": lab.info["ca"], "api_key": "out-of-date"}
+            for side, name in (("cluster_sync_source", "source"), ("cluster_sync_destination", "destination"))
+        }
+        | {"cluster_sync_prometheus": {}},
+        r"Nothing can be read with .{0,200}does not accept the credentials: .{0,400}renew the kubeconfig",
     ),
 }
 
@@ -107,10 +118,12 @@ AT_ONCE: dict[str, dict[str, tuple[t.Any, str]]] = {
     },
     "values": {
         "cluster_sync_configmap": ("a/b", "'a/b' is no name of an object"),
+        "cluster_sync_destination": ({"host": "127.0.0.1:6443"}, "host: '127.0.0.1:6443' is no address of an API server"),
         "cluster_sync_expected_window": ("900000d", "'900000d' is outside what can be asked"),
         "cluster_sync_job_name": ("Upper", "'Upper' is no name of an object"),
         "cluster_sync_label_selector": ("app in (backup-sync", "'app in (backup-sync' is no label selector"),
         "cluster_sync_namespace": ("backup/../x", "'backup/../x' is no namespace"),
+        "cluster_sync_prometheus": ({"prometheus_url": "prometheus:9090"}, "prometheus_url: it must be an address like"),
         "cluster_sync_rpo": ("soon", "'soon' is no duration"),
         "cluster_sync_rule_files": (["/nowhere.yml"], "/nowhere.yml"),
         "cluster_sync_source": ({"contxt": "eu-west"}, "contxt: there is no such option; give context"),
@@ -150,6 +163,19 @@ def test_the_screen_comes_before_what_cannot_be_reported(healthy: harness.Lab, t
     assert re.search(r"STATUS +HEALTHY", said)
     for variable in ("sync_report_dir", "sync_report_formats", "sync_report_fail_on"):
         assert re.search(rf"\({variable}\): it (is|has) ", said), said[-3000:]
+
+
+def test_metrics_alone_are_diagnosed(healthy: harness.Lab, tmp_path: Path) -> None:
+    silent = {"cluster_sync_source": NOBODY, "cluster_sync_destination": NOBODY}
+    run = harness.play(tmp_path, _values(healthy, tmp_path, **silent))
+    assert run.code == 0 and run.diagnosis["status"] == "inconclusive"
+    assert {gap["step"] for gap in run.diagnosis["gaps"]} >= {"jobs", "copy_lag", "recovery_points"}
+
+
+def test_a_misspelt_variable_is_warned_of(healthy: harness.Lab, tmp_path: Path) -> None:
+    run = harness.play(tmp_path, _values(healthy, tmp_path, cluster_sync_rpoo="1h"))
+    assert run.code == 0
+    assert "WARNING]: cluster_sync_rpoo is no variable of the role cluster_sync" in _plain(run.output)
 
 
 def test_a_namespace_that_yaml_reads_as_a_number_is_text(healthy: harness.Lab, tmp_path: Path) -> None:

@@ -26,6 +26,26 @@ def connection_spec() -> dict[str, t.Any]:
     return dict(AUTH_ARG_SPEC, kubeconfig={"type": "raw", "no_log": False}, timeout={"type": "float", "default": 20.0})
 
 
+def timeout_of(options: t.Mapping[str, t.Any]) -> float:
+    """Seconds to wait for an answer. Raises BadParameter."""
+    seconds = float(options.get("timeout") or connection_spec()["timeout"]["default"])
+    if not 0 < seconds < float("inf"):
+        raise BadParameter(f"timeout: {seconds:g} is no time to wait; give seconds greater than 0.")
+    return seconds
+
+
+def check_address(host: str) -> None:
+    """Raises BadParameter when this is no address of an API server."""
+    if not _ADDRESS.fullmatch(host):
+        raise BadParameter(
+            f"host: {host!r} is no address of an API server; write it like https://dr:6443, also as the server of a "
+            "kubeconfig."
+        )
+
+
+_ADDRESS = re.compile(r"https?://[^/\s]+.*")
+
+
 def path_of(group: str, version: str, resource: str, namespace: str | None = None, name: str | None = None) -> str:
     """The URL path of a collection or object; refuses names that would change the path.
 

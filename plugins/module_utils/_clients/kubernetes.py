@@ -14,12 +14,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 import typing as t
 
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
-from ansible_collections.sre.backup_sync.plugins.module_utils._clients.api import connection_spec, grant_for, path_of
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.api import (
+    check_address,
+    grant_for,
+    path_of,
+    timeout_of,
+)
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.clock import Clock
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.transport import fault
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
@@ -61,9 +65,7 @@ class Cluster:
         self.name = name
         self.clock = Clock()
         self.requests = 0
-        self._timeout = float(options.get("timeout") or connection_spec()["timeout"]["default"])
-        if not 0 < self._timeout < float("inf"):
-            raise BadParameter(f"timeout: {self._timeout:g} is no time to wait; give seconds greater than 0.")
+        self._timeout = timeout_of(options)
         if isinstance(options.get("api_key"), str):  # what comes out of a file or of base64 often ends with a newline
             options = dict(options, api_key=options["api_key"].strip())
         configuration = _configuration(options, name)
@@ -130,7 +132,7 @@ class Cluster:
         try:
             yield from reply.stream(chunk)
         except (http_errors.HTTPError, OSError) as exc:
-            raise _transport_failure(self.name, path, exc) from exc
+            raise self._no_answer(path, exc) from exc
         finally:
             reply.release_conn()
 
@@ -183,7 +185,7 @@ class Cluster:
             except (http_errors.HTTPError, OSError) as exc:
                 if attempt == 1 and _broken_connection(exc):
                     continue
-                raise _transport_failure(self.name, path, exc) from exc
+                raise self._no_answer(path, exc) from exc
         raise AssertionError("unreachable")
 
     def _refusal(self, path: str, exc: t.Any) -> ReadFailed:
@@ -217,6 +219,24 @@ class Cluster:
         if code == 504:
             return ReadFailed("timeout", f"{self.name}: {message}", code=504)
         return ReadFailed("error", f"{self.name}: HTTP {code}: {message}", code=code)
+
+    def _no_answer(self, path: str, exc: BaseException) -> ReadFailed:
+        """Nothing that HTTP could express came back."""
+        found = fault(exc)
+        if found.timed_out:
+            return ReadFailed(
+                "timeout",
+                f"{self.name}: no answer in time from the API server {self.host} for {path}: {found.text}",
+                hint="Check the route from here to the API server, or raise timeout in its connection options.",
+            )
+        hint = "Check the address, DNS and the route from here to the API server."
+        if found.untrusted:
+            hint = (
+                "The server's certificate is not trusted here: give ca_cert in its connection options, or check the address."
+            )
+        return ReadFailed(
+            "unreachable", f"{self.name}: the API server {self.host} cannot be reached: {found.text}", hint=hint
+        )
 
 
 # ---------------------------------------------------------------------------------------------------- pure pieces
@@ -258,11 +278,7 @@ def _configuration(options: dict[str, t.Any], name: str) -> t.Any:
         ) from exc
     finally:
         Configuration.set_default(None)
-    if not re.fullmatch(r"https?://[^/\s]+.*", str(configuration.host)):
-        raise BadParameter(
-            f"host: {str(configuration.host)!r} is no address of an API server ({name}); write it like https://dr:6443, "
-            "also as the server of a kubeconfig."
-        )
+    check_address(str(configuration.host))
     for option, value in (("ca_cert", configuration.ssl_ca_cert), ("client_cert", configuration.cert_file)):
         if value and not os.path.isfile(value):
             raise BadParameter(f"{option}: there is no file {value} ({name}).")
@@ -273,15 +289,23 @@ def _configuration(options: dict[str, t.Any], name: str) -> t.Any:
 def _config_sentence(text: str, options: dict[str, t.Any], name: str) -> str:
     context = options.get("context")
     if context and "context" in text.lower() and str(context) in text:
-        return f"context: the kubeconfig has no context {context!r} ({name}); kubectl config get-contexts lists them."
+        return f"context: {_place(options)} has no context {context!r} ({name}); kubectl config get-contexts lists them."
     if options.get("host") and not any(options.get(key) for key in ("kubeconfig", "context")):
         return f"host: no credentials go with it ({name}); give api_key, or client_cert with client_key."
     if not any(options.get(key) for key in ("kubeconfig", "context", "host")):
         return (
-            f"kubeconfig: no connection was given for the {name} and no default kubeconfig was found; "
+            f"kubeconfig: no connection was given for the {name}, and {_place(options)} is no kubeconfig or not there; "
             "give kubeconfig, or host with api_key."
         )
     return f"kubeconfig: it is not a usable kubeconfig ({name}): {text[:300]}; check it with kubectl config view."
+
+
+def _place(options: dict[str, t.Any]) -> str:
+    """Where the kubeconfig that is used comes from."""
+    given = options.get("kubeconfig")
+    if isinstance(given, dict):
+        return "the kubeconfig that was given"
+    return str(given or os.environ.get("K8S_AUTH_KUBECONFIG") or os.environ.get("KUBECONFIG") or "~/.kube/config")
 
 
 def _status_object(body: t.Any) -> Json:
@@ -317,18 +341,3 @@ def _broken_connection(exc: BaseException) -> bool:
     return isinstance(cause, (http_errors.ProtocolError, ConnectionResetError)) and not isinstance(
         cause, http_errors.NewConnectionError
     )
-
-
-def _transport_failure(name: str, path: str, exc: BaseException) -> ReadFailed:
-    """Nothing that HTTP could express came back."""
-    found = fault(exc)
-    if found.timed_out:
-        return ReadFailed(
-            "timeout",
-            f"{name}: no answer in time from the API server for {path}: {found.text}",
-            hint="Check the route from here to the API server, or raise timeout in its connection options.",
-        )
-    hint = "Check the address, DNS and the route from here to the API server."
-    if found.untrusted:
-        hint = "The server's certificate is not trusted here: give ca_cert in its connection options, or check the address."
-    return ReadFailed("unreachable", f"{name}: the API server cannot be reached: {found.text}", hint=hint)

@@ -16,10 +16,11 @@ import re
 import time
 import typing as t
 from dataclasses import dataclass, field
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.api import path_of
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.clock import Clock
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.prometheus_options import base_url
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.transport import fault
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
 
@@ -41,38 +42,6 @@ _MOST_BYTES = 8 * 1024 * 1024  # the queries are bounded, so a larger reply is n
 
 Params = t.Dict[str, t.Any]
 Json = t.Dict[str, t.Any]
-
-
-def prometheus_spec() -> dict[str, t.Any]:
-    """The options that say where Prometheus is; those of the service proxy's cluster are connection_spec()."""
-    return {
-        "prometheus_url": {"type": "str"},
-        "prometheus_service": {
-            "type": "dict",
-            "options": {
-                "namespace": {"type": "str", "required": True},
-                "name": {"type": "str", "required": True},
-                "port": {"type": "str", "default": "9090"},
-                "scheme": {"type": "str", "choices": ["http", "https"], "default": "http"},
-            },
-        },
-        "prometheus_username": {"type": "str"},
-        "prometheus_password": {"type": "str", "no_log": True},
-        "prometheus_token": {"type": "str", "no_log": True},
-        "prometheus_headers": {"type": "dict", "no_log": True},
-        "prometheus_tenant": {"type": "str"},
-        "prometheus_ca_cert": {"type": "path"},
-        "prometheus_client_cert": {"type": "path"},
-        "prometheus_client_key": {"type": "path", "no_log": False},
-        "prometheus_validate_certs": {"type": "bool", "default": True},
-    }
-
-
-PROMETHEUS_CONSTRAINTS: dict[str, t.Any] = {
-    "mutually_exclusive": [["prometheus_url", "prometheus_service"], ["prometheus_username", "prometheus_token"]],
-    "required_together": [["prometheus_username", "prometheus_password"]],
-    "required_by": {"prometheus_client_key": ["prometheus_client_cert"]},
-}
 
 
 class QueryRefused(ReadFailed):
@@ -160,7 +129,7 @@ class _Direct:
     longest_query = _LONGEST_POST
 
     def __init__(self, params: Params, timeout: float) -> None:
-        self.address = _base_url(str(params["prometheus_url"]))
+        self.address = base_url(str(params["prometheus_url"]))
         self.clock = Clock()
         self._timeout = timeout
         self._headers = _headers(params)
@@ -271,18 +240,6 @@ class _ServiceProxy:
 
 
 # ---------------------------------------------------------------------------------------------------- pure pieces
-
-
-def _base_url(url: str) -> str:
-    """The address without the parts that people copy along. Raises BadParameter."""
-    parts = urlsplit(url.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadParameter("prometheus_url: it must be an address like https://prometheus.example.org:9090.")
-    if "@" in parts.netloc:
-        raise BadParameter(
-            "prometheus_url: it carries credentials; give them as prometheus_username and prometheus_password."
-        )
-    return f"{parts.scheme}://{parts.netloc}" + re.sub(r"(/api/v1(/query)?|/graph)?/*$", "", parts.path)
 
 
 def _headers(params: Params) -> dict[str, str]:

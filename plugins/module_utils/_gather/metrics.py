@@ -17,9 +17,9 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.api import connection_spec
-from ansible_collections.sre.backup_sync.plugins.module_utils._clients.prometheus import (
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.prometheus import QueryRefused
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.prometheus_options import (
     PROMETHEUS_CONSTRAINTS,
-    QueryRefused,
     prometheus_spec,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (

@@ -140,6 +140,7 @@ def _describe(
         "kind": cause.kind,
         "link": candidate.hop,
         "confidence": candidate.confidence,
+        "because": candidate.because,
         "score": candidate.score,
         "explanation": candidate.explanation or cause.explanation,
         "resources": sorted(candidate.resources),

@@ -39,6 +39,7 @@ class Candidate:
     ruled: bool = False  # a rule speaks for it
     score: float = 0.0
     confidence: str = "possible"
+    because: str = ""  # what the confidence rests on
 
     @property
     def hop(self) -> str:
@@ -91,7 +92,8 @@ def candidates(
     listed = [item for item in found.values() if not item.cause.symptom]
     trouble, lost = _trouble(facts), facts.get("lost", {})
     for candidate in listed:
-        candidate.confidence = _confidence(candidate, [name for name in kind.telling if not usable(evidence, name)])
+        blind = [name for name in kind.telling if not usable(evidence, name)]
+        candidate.confidence, candidate.because = _confidence(candidate, blind)
         candidate.score = _score(candidate, trouble, candidate.cause.id in lost)
     listed = [item for item in listed if item.score > 0]
     return _by_chain(
@@ -147,9 +149,10 @@ def _settle_words(
                 del found[name]
 
 
-def _confidence(candidate: Candidate, blind: list[str]) -> str:
-    """Message and independent evidence agree: confirmed. Message only: likely. Configuration only: possible.
+def _confidence(candidate: Candidate, blind: list[str]) -> tuple[str, str]:
+    """The level, and in words what it rests on.
 
+    Message and independent evidence agree: confirmed. Message only: likely. Configuration only: possible.
     Configuration counts with what was observed of it: one observation (its own resources are late or behind, or what a
     rule's `confirm` names) makes it likely, two confirm it. A message of weight below 0.7, or one that needs confirming
     itself, is no better than configuration alone. Where a step that could contradict was not readable, nothing is
@@ -158,16 +161,35 @@ def _confidence(candidate: Candidate, blind: list[str]) -> str:
     if candidate.weight >= 0.7 and not candidate.confirm_by:
         independent = candidate.confirms + max(0, len(candidate.recorders) - 1)
         level = 2 if independent else 1
+        because = _SAID[bool(independent)]
     elif candidate.weight > 0:
         level = 1 if candidate.confirms else 0
+        because = _HINTED[level]
     else:
         level = min(2, candidate.confirms)
+        because = _CONFIGURED[level]
     if blind:
         level = min(level, 1)
+        because += f"; {' and '.join(blind)} could not be read"
         alone = candidate.recorders == ["controller"] and not candidate.confirms
         if candidate.weight > 0 and "logs" in blind and alone:
             level = 0
-    return LEVELS[level]
+    return LEVELS[level], because
+
+
+_SAID = (
+    "a message says so; nothing that is independent of it bears it out",
+    "a message says so, and something that is independent of it agrees",
+)
+_HINTED = (
+    "a message hints at it, which is not enough by itself",
+    "a message hints at it, and something that is independent of it agrees",
+)
+_CONFIGURED = (
+    "the settings are so that it can happen; no message names it, and its effect was not seen",
+    "the settings are so that it happens, and its effect was seen; no message names it",
+    "the settings are so that it happens, and its effect was seen in more than one way",
+)
 
 
 def _trouble(facts: t.Mapping[str, t.Any]) -> set[str]:

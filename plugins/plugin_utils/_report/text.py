@@ -5,6 +5,8 @@
 
 """A diagnosis as the one screen that somebody reads at 03:00: at most LINES lines of at most WIDTH columns.
 
+The same sections with all their entries make the report file.
+
 Pure: it takes the diagnosis (schema sre.backup_sync/diagnosis/v1) and returns text. Whatever the diagnosis does not
 know is left out or called unknown; nothing is concluded here. Only commands may be wider than the screen, since a
 broken command cannot be copied.
@@ -34,6 +36,7 @@ class _Room:
 
     explanation: int  # lines
     evidence: int
+    evidence_lines: int
     resources: int
     steps: int
     step_lines: int
@@ -44,10 +47,29 @@ class _Room:
 
 # The first that fits is taken: what is cut first is what the report files hold anyway.
 _ROOMS = (
-    _Room(explanation=3, evidence=5, resources=3, steps=3, step_lines=2, command_lines=4, gaps=4, notes=2),
-    _Room(explanation=2, evidence=4, resources=2, steps=3, step_lines=1, command_lines=2, gaps=3, notes=2),
-    _Room(explanation=1, evidence=2, resources=1, steps=2, step_lines=1, command_lines=1, gaps=2, notes=1),
+    _Room(explanation=3, evidence=5, evidence_lines=2, resources=3, steps=3, step_lines=2, command_lines=4, gaps=4, notes=2),
+    _Room(explanation=2, evidence=4, evidence_lines=2, resources=2, steps=3, step_lines=1, command_lines=2, gaps=3, notes=2),
+    _Room(explanation=1, evidence=2, evidence_lines=2, resources=1, steps=2, step_lines=1, command_lines=1, gaps=2, notes=1),
 )
+
+
+# A file has no last line.
+_FILE = _Room(
+    explanation=100,
+    evidence=100,
+    evidence_lines=100,
+    resources=10_000,
+    steps=100,
+    step_lines=100,
+    command_lines=500,
+    gaps=100,
+    notes=100,
+)
+
+
+def whole_report(diagnosis: Json, *, where: str | None = None) -> list[str]:
+    """The report file, line by line: what the screen shows, with nothing left out of its sections."""
+    return _screen(diagnosis, _FILE, where)
 
 
 def report_lines(diagnosis: Json, *, where: str | None = None) -> list[str]:
@@ -113,7 +135,10 @@ def _cause(diagnosis: Json, room: _Room) -> list[str]:
     if cause:
         lines = _entry("CAUSE", cause.get("title") or cause.get("cause"), most=1)
         lines += _entry("", cause.get("explanation") or "", most=room.explanation) if cause.get("explanation") else []
-        lines += _entry("CONFIDENCE", _confidence(cause) + _chain(cause), most=2)
+        reason = f": {cause['because']}" if cause.get("because") else ""
+        lines += _entry("CONFIDENCE", _confidence(cause) + reason, most=2)
+        chain = _chain(cause)
+        lines += _entry("CHAIN", chain, most=2) if chain else []
     else:
         lines = _entry("CAUSE", "none" if diagnosis.get("status") == "healthy" else "none found", most=1)
     for further in _list(diagnosis, "further_causes")[: room.notes]:
@@ -130,21 +155,21 @@ def _cause(diagnosis: Json, room: _Room) -> list[str]:
 
 
 def _confidence(cause: Json) -> str:
-    """`confirmed, score 0.93`"""
-    words = str(cause.get("confidence") or "unknown")
-    score = cause.get("score")
-    return f"{words}, score {score:g}" if isinstance(score, (int, float)) else words
+    return str(cause.get("confidence") or "unknown")
 
 
 def _chain(cause: Json) -> str:
-    """Where on the way of a backup the evidence ends: what is proven, and the first broken link."""
-    links: dict[str, list[str]] = {"proven": [], "broken": []}
+    """The way of a backup up to its first broken link: `source backup > snapshot > transfer? > STORE BROKEN`.
+
+    A question mark stands at what is not proven.
+    """
+    told = []
     for hop in _list(cause, "chain"):
-        links.setdefault(str(hop.get("state")), []).append(str(hop.get("link")).replace("_", " "))
-    if not links["broken"]:
-        return ""
-    text = f"; broken at: {links['broken'][0]}"
-    return text + (f"; proven up to: {links['proven'][-1]}" if links["proven"] else "")
+        link = str(hop.get("link")).replace("_", " ")
+        if hop.get("state") == "broken":
+            return " > ".join([*told, f"{link.upper()} BROKEN"])
+        told.append(link if hop.get("state") == "proven" else f"{link}?")
+    return ""
 
 
 def _scope(diagnosis: Json) -> list[str]:
@@ -205,13 +230,14 @@ def _evidence(diagnosis: Json, room: _Room) -> list[str]:
     lines: list[str] = []
     seen: set[str] = set()
     for row in rows:
-        text = f"{_place(row)}: {_clean(_plain_text(row.get('value')))}"
+        text = f"{_place(row)}: {_clean(_value(row))}"
         if text in seen:
             continue
         seen.add(text)
         at = parse_time(row.get("at"))
         stamp = f" @ {at:%m-%d %H:%M:%SZ}" if at else ""
-        lines += _entry("EVIDENCE" if not lines else "", _two_lines(text, stamp))
+        told = _cut_in_the_middle(text, stamp, room.evidence_lines)
+        lines += _entry("EVIDENCE" if not lines else "", told, most=room.evidence_lines)
         if len(seen) == room.evidence:
             break
     return lines
@@ -224,12 +250,19 @@ def _place(row: Json) -> str:
     return _clip(_clean(f"{step} {path}" if len(path) <= _LONGEST_PATH else step), WIDTH - _LABEL)
 
 
-def _two_lines(text: str, stamp: str) -> str:
-    """The text and its time, cut in the middle to two lines: the last words of an error are the telling ones."""
-    room = 2 * (WIDTH - _LABEL) - len(stamp)
+def _value(row: Json) -> str:
+    """The value in words; the evidence's own, as not_mentioned, without their underscores."""
+    text = _plain_text(row.get("value"))
+    own_word = str(row.get("path") or "").rpartition(".")[2] in ("verdict", "state", "outcome", "why")
+    return text.replace("_", " ") if own_word else text
+
+
+def _cut_in_the_middle(text: str, stamp: str, most: int) -> str:
+    """The text and its time in so many lines, cut in its middle: the last words of an error are the telling ones."""
+    room = most * (WIDTH - _LABEL) - len(stamp)
     while True:
         head = text if len(text) <= room else f"{text[: room // 3].rstrip()} ... {text[5 - room + room // 3 :].lstrip()}"
-        if len(textwrap.wrap(head + stamp, WIDTH - _LABEL, break_on_hyphens=False)) <= 2:
+        if len(textwrap.wrap(head + stamp, WIDTH - _LABEL, break_on_hyphens=False)) <= most:
             return head + stamp
         room -= 4  # words that do not fit on a line leave blanks
 
@@ -260,7 +293,7 @@ def _next_steps(diagnosis: Json, room: _Room) -> list[str]:
         lines += _entry("NEXT" if number == 1 else "", f"{number}. {step.get('text') or ''}", most=room.step_lines)
         lines += _command(step.get("command"), room.command_lines)
     if len(steps) > room.steps:
-        lines += _entry("", f"and {len(steps) - room.steps} more in the diagnosis (diagnosis.json)")
+        lines += _entry("", f"and {len(steps) - room.steps} more in the report (report.txt)")
     return lines
 
 
@@ -272,7 +305,7 @@ def _command(command: t.Any, most: int) -> list[str]:
     lines = [part for line in given for part in _broken(line, WIDTH - _LABEL - 5)]
     if len(lines) > most:
         if len(given) > 1 or most > 1:
-            return [f"{'':{_LABEL}}   (the text to use has {len(lines)} lines: next_steps in diagnosis.json)"]
+            return [f"{'':{_LABEL}}   (the text to use has {len(lines)} lines: see report.txt)"]
         lines = given
     return [f"{'':{_LABEL}}   {'$ ' if not index else '  '}{line}" for index, line in enumerate(lines)]
 
@@ -353,12 +386,13 @@ def _last_blank(line: str, most: int) -> int | None:
 
 
 def _plain_text(value: t.Any) -> str:
-    """A value as people write it: of a row its message, of a list the first rows."""
+    """A value as people write it: of a row its message, or what is known of it; of a list the first rows."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
         told = value.get("message") or value.get("text")
-        return str(told) if told else ", ".join(f"{key}: {_plain_text(one)}" for key, one in value.items())
+        known = (f"{key}: {_plain_text(one)}" for key, one in value.items() if one is not None)
+        return str(told) if told else ", ".join(known)
     if isinstance(value, list):
         return "; ".join(_plain_text(one) for one in value[:3]) + ("; ..." if len(value) > 3 else "")
     return json.dumps(value, default=str)

@@ -45,9 +45,10 @@ class RoleRules:
 
 
 def checked(rules: RoleRules, variables: Variables) -> dict[str, t.Any]:
-    """{problems, settings}: one sentence for each variable that cannot be used, and the durations in seconds.
+    """{problems, warnings, settings}: a sentence for each variable that cannot be used, and the durations in seconds.
 
-    An empty duration is one that was not given: it is None in the settings.
+    warnings: sentences on what is used and yet looks wrong. An empty duration is one that was not given: it is None in
+    the settings.
     """
     given = {name: value for name, value in variables.items() if value not in ("", None)}
     for name, other in rules.defaults_to.items():
@@ -73,7 +74,11 @@ def checked(rules: RoleRules, variables: Variables) -> dict[str, t.Any]:
     called = variables.get(f"{rules.role}_name")
     if called and called in (variables.get("names_of_others") or []):
         problems.append(f"{rules.role}_name: two pairs of this run are called {called!r}; give each a name of its own.")
-    return {"problems": problems, "settings": settings}
+    return {
+        "problems": problems,
+        "warnings": _strangers(rules.role, options, variables.get("names_given") or []),
+        "settings": settings,
+    }
 
 
 def check_rule_files(variables: Variables, name: str) -> None:
@@ -98,6 +103,20 @@ def _refusals(check: Check, variables: Variables, name: str) -> list[str]:
     return []
 
 
+def _strangers(role: str, options: t.Collection[str], names: t.Iterable[str]) -> list[str]:
+    """A sentence for each name that looks like a misspelt variable of the role; it would go unseen otherwise.
+
+    names: of variables that begin as the role's do. One that is like none of the role's is somebody's own.
+    """
+    stems = {name.removeprefix(f"{role}_"): name for name in options}
+    found = []
+    for name in sorted(set(names) - set(options)):
+        near = difflib.get_close_matches(name.removeprefix(f"{role}_"), stems, n=1, cutoff=0.8)
+        if near:
+            found.append(f"{name} is no variable of the role {role} and changes nothing; did you mean {stems[near[0]]}?")
+    return found
+
+
 def _role_options(role: str) -> dict[str, t.Any]:
     """The options of the role's argument spec."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -107,7 +126,15 @@ def _role_options(role: str) -> dict[str, t.Any]:
 
 # ------------------------------------------------------------------------------------------------------- shapes
 
-_NOUNS = {"str": "text", "path": "text", "dict": "dictionary", "list": "list", "bool": "boolean", "float": "number"}
+_NOUNS = {
+    "str": "text",
+    "path": "text",
+    "dict": "dictionary",
+    "list": "list",
+    "bool": "boolean",
+    "float": "number",
+    "int": "whole number",
+}
 _REMEDIES = {
     "str": "give one text, in quotes where YAML reads something else",
     "path": "give one path",
@@ -115,7 +142,9 @@ _REMEDIES = {
     "list": "give a list",
     "bool": "give true or false",
     "float": "give a number",
+    "int": "give a whole number",
 }
+_MOST_LISTED = 15
 _TRUTH = frozenset({"yes", "no", "true", "false", "on", "off", "y", "n", "t", "f", "1", "0"})
 
 
@@ -138,7 +167,10 @@ def shape_problems(
         return [text for at, row in enumerate(value) for text in shape_problems(f"{name}[{at}]", of, row, examples)]
     if wanted == "dict" and spec.get("options"):
         options = spec["options"]
-        return [text for key, item in value.items() for text in _member_problems(name, options, key, item, examples)]
+        missing = [key for key, option in options.items() if option.get("required") and value.get(key) in ("", None)]
+        return [f"{name}.{key}: it is missing; give it." for key in missing] + [
+            text for key, item in value.items() for text in _member_problems(name, options, key, item, examples)
+        ]
     return []
 
 
@@ -148,7 +180,9 @@ def _member_problems(
     if key in options:
         return shape_problems(f"{name}.{key}", options[key], value, examples)
     near = difflib.get_close_matches(key, options, n=1)
-    return [f"{name}.{key}: there is no such option; give {near[0] if near else _or(sorted(options))}."]
+    known = near or sorted(options)
+    listed = _or(known) if len(known) <= _MOST_LISTED else "one that the role's documentation lists"
+    return [f"{name}.{key}: there is no such option; give {listed}."]
 
 
 def _fits(wanted: str, value: t.Any) -> bool:
@@ -157,6 +191,8 @@ def _fits(wanted: str, value: t.Any) -> bool:
         return isinstance(value, dict if wanted == "dict" else list)
     if wanted == "bool":
         return str(value).lower() in _TRUTH
+    if wanted == "int":
+        return (number and value == int(value)) or (isinstance(value, str) and value.isdigit())
     if wanted == "float":
         return number or (isinstance(value, str) and value.replace(".", "", 1).isdigit())
     return number or isinstance(value, str)

@@ -9,6 +9,11 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.api import check_address, timeout_of
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.prometheus_options import (
+    PROMETHEUS_CONSTRAINTS,
+    base_url,
+)
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import (
     namespace_parameter,
@@ -27,6 +32,32 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._settings.checked 
 def cluster_settings(variables: Variables) -> dict[str, t.Any]:
     """See checked()."""
     return checked(RULES, variables)
+
+
+def _check_connection(variables: Variables, name: str) -> None:
+    options = variables[name]
+    try:
+        timeout_of(options)
+        if options.get("host"):
+            check_address(str(options["host"]))
+    except BadParameter as exc:
+        raise BadParameter(f"{name}.{exc}") from exc
+
+
+def _check_prometheus(variables: Variables, name: str) -> None:
+    options = {option for option, value in variables[name].items() if value}
+    for pair in PROMETHEUS_CONSTRAINTS["mutually_exclusive"]:
+        if options >= set(pair):
+            raise BadParameter(f"{name}.{pair[0]}: it excludes {pair[1]}; give one of them.")
+    for one, other in PROMETHEUS_CONSTRAINTS["required_together"]:
+        if len(options & {one, other}) == 1:
+            raise BadParameter(f"{name}.{one}: {one} and {other} belong together; give both.")
+    _check_connection(variables, name)
+    if "prometheus_url" in options:
+        try:
+            base_url(str(variables[name]["prometheus_url"]))
+        except BadParameter as exc:
+            raise BadParameter(f"{name}.{exc}") from exc
 
 
 def _check_mapping(variables: Variables, name: str) -> None:
@@ -73,6 +104,9 @@ RULES = RoleRules(
         "cluster_sync_rule_files": ["own_rules.yml"],
     },
     checks={
+        "cluster_sync_source": _check_connection,
+        "cluster_sync_destination": _check_connection,
+        "cluster_sync_prometheus": _check_prometheus,
         "cluster_sync_namespace": namespace_parameter,
         "cluster_sync_source_namespace": namespace_parameter,
         "cluster_sync_label_selector": selector_parameter,

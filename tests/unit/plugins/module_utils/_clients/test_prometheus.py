@@ -25,8 +25,8 @@ from lab.apiserver import proxy  # noqa: E402
 from lab.run import Lab  # noqa: E402
 from lab.scenario import Scenario  # noqa: E402
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.factory import Clients  # noqa: E402
-from ansible_collections.sre.backup_sync.plugins.module_utils._clients.prometheus import (  # noqa: E402
-    QueryRefused,
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.prometheus import QueryRefused  # noqa: E402
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.prometheus_options import (  # noqa: E402
     prometheus_spec,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (  # noqa: E402

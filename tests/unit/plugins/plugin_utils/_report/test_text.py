@@ -7,7 +7,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.text import LINES, WIDTH, report_lines
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.text import LINES, WIDTH, report_lines, whole_report
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,11 +20,12 @@ FAILING = {
         "cause": "dns",
         "title": "DNS does not resolve the endpoint's name",
         "confidence": "confirmed",
+        "because": "a message says so, and the settings agree",
         "score": 0.93,
         "explanation": "The mover asks for an address and gets none.",
         "chain": [
             {"link": "source_backup", "state": "proven"},
-            {"link": "mover_ran", "state": "proven"},
+            {"link": "mover_ran", "state": "unknown"},
             {"link": "transfer", "state": "broken"},
             {"link": "store", "state": "unknown"},
         ],
@@ -73,7 +74,8 @@ STATUS      FAILING
 ALERT       CrossClusterBackupSyncFailed: true positive
 CAUSE       DNS does not resolve the endpoint's name
             The mover asks for an address and gets none.
-CONFIDENCE  confirmed, score 0.93; broken at: transfer; proven up to: mover ran
+CONFIDENCE  confirmed: a message says so, and the settings agree
+CHAIN       source backup > mover ran? > TRANSFER BROKEN
 SCOPE       systemic: 4 of 5 resources fail; shared endpoint: s3.example.com
 DR          NOT READY, worst exposure 31 h 6 min (RPO 24 h)
             pvc-db: not ready, exposure 31 h 6 min
@@ -99,11 +101,33 @@ def test_the_screen():
     assert "\n".join(report_lines(FAILING, where="/reports/prod")) + "\n" == SCREEN
 
 
+def test_the_file_leaves_nothing_out():
+    rows = [{"step": "logs", "path": f"lines[{number}]", "value": "word " * 80, "at": None} for number in range(9)]
+    steps = [{"text": f"Step {number}.", "command": "kubectl get pods -l " + "a=b " * 90} for number in range(8)]
+    resources = [{"resource": f"pvc-{number}", "verdict": "not_ready", "exposure_s": 60} for number in range(50)]
+    gaps = [{"step": "logs", "outcome": "forbidden", "close": f"Grant {number}.", "effect": ""} for number in range(9)]
+    diagnosis = dict(
+        FAILING,
+        root_cause=dict(FAILING["root_cause"], evidence=rows, explanation="Because it is so. " * 40),
+        next_steps=steps,
+        dr_readiness=dict(FAILING["dr_readiness"], resources=resources),
+        gaps=gaps,
+    )
+    text = "\n".join(whole_report(diagnosis))
+    assert "..." not in text and " more" not in text and "report.txt" not in text
+    assert text.count("word") == 9 * 80 and text.count("a=b") == 8 * 90 and text.count("so.") == 40
+    assert all(f"Step {number}." in text and f"Grant {number}." in text for number in range(8))
+    assert text.count("pvc-") == 50
+    assert len(report_lines(diagnosis)) <= LINES
+
+
 @pytest.mark.parametrize(
     "path, value, shown",
     [
         ("jobs.summary.failed", 3, "jobs summary.failed: 3"),
-        ("summary.limits", {"low": 1, "high": None}, "jobs summary.limits: low: 1, high: null"),
+        ("summary.limits", {"low": 1, "high": None}, "jobs summary.limits: low: 1"),
+        ("summary.verdict", "not_mentioned", "jobs summary.verdict: not mentioned"),
+        ("summary.resource", "orders_db", "jobs summary.resource: orders_db"),
         ("problems", [{"message": "no key", "x": 1}, {"message": "bad"}], "jobs problems: no key; bad"),
         ("a[?b=='c'].{d: d, e: e, f: f, g: g, h: h}", [1, 2, 3, 4], "jobs: 1; 2; 3; ..."),
     ],

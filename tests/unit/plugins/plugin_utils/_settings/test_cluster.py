@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather.metrics import STEP
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._settings import cluster
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._settings.cluster import cluster_settings
 
@@ -26,6 +27,7 @@ CUSTOM = {
 def test_durations_become_seconds():
     assert cluster_settings(dict(GOOD, cluster_sync_expected_window="")) == {
         "problems": [],
+        "warnings": [],
         "settings": {"rpo_s": 86400, "expected_window_s": None, "window_s": 86400},
     }
 
@@ -90,6 +92,19 @@ def test_every_bad_variable_is_told_at_once():
         ({"cluster_sync_window": "5m"}, "outside what can be asked; give a duration from 10 min"),
         ({"cluster_sync_source_backups": {"kind": "tape"}}, "source_backups.kind: it cannot be 'tape'; give"),
         ({"cluster_sync_source_backups": {"kin": "job"}}, "source_backups.kin: there is no such option; give kind."),
+        ({"cluster_sync_source": {"timeout": -1}}, "cluster_sync_source.timeout: -1 is no time to wait; give seconds"),
+        ({"cluster_sync_destination": {"host": "dr:6443"}}, "cluster_sync_destination.host: 'dr:6443' is no address"),
+        ({"cluster_sync_window": 24}, "24 is outside what can be asked; give a duration from 10 min to 31 d. A bare"),
+        ({"cluster_sync_prometheus": {"promtheus_url": "x"}}, "promtheus_url: there is no such option; give prometheus_url."),
+        ({"cluster_sync_prometheus": {"x": "y"}}, "there is no such option; give one that the role's documentation lists."),
+        ({"cluster_sync_prometheus": {"prometheus_url": "prom:9090"}}, "prometheus.prometheus_url: it must be an address"),
+        ({"cluster_sync_prometheus": {"prometheus_service": {"name": "p"}}}, "service.namespace: it is missing; give it."),
+        ({"cluster_sync_prometheus": {"prometheus_username": "u"}}, "prometheus_password belong together; give both."),
+        ({"cluster_sync_prometheus": {"max_rows": 2.5}}, "max_rows: it is no whole number but a number; give a whole"),
+        (
+            {"cluster_sync_prometheus": {"prometheus_url": "http://a", "prometheus_service": {"namespace": "a", "name": "b"}}},
+            "cluster_sync_prometheus.prometheus_url: it excludes prometheus_service; give one of them.",
+        ),
         (
             {"cluster_sync_recovery_points": {"label_selector": "a in (b"}},
             "cluster_sync_recovery_points.label_selector: 'a in (b' is no label selector",
@@ -128,6 +143,22 @@ def test_what_can_be_used_is_not_refused(changes):
     assert cluster_settings({**GOOD, **changes})["problems"] == []
 
 
+def test_a_misspelt_variable_is_warned_of_and_somebody_elses_is_not():
+    given = ["cluster_sync_rpoo", "cluster_sync_namespace", "cluster_sync_team", "cluster_sync_source_namespace"]
+    found = cluster_settings({**GOOD, "names_given": given})
+    assert found["problems"] == []
+    assert found["warnings"] == [
+        "cluster_sync_rpoo is no variable of the role cluster_sync and changes nothing; did you mean cluster_sync_rpo?"
+    ]
+
+
+def test_the_metrics_options_of_the_role_are_those_of_the_step():
+    """But for the window, which the role sets."""
+    folder = Path(cluster.__file__).parents[3] / "roles" / "cluster_sync"
+    options = yaml.safe_load((folder / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    assert set(options["cluster_sync_prometheus"]["options"]) == set(STEP.argument_spec) - {"window"}
+
+
 def test_what_defaults_to_the_namespace_is_not_told_again():
     same = ["a"]
     variables = {
@@ -145,6 +176,6 @@ def test_every_variable_of_the_role_is_looked_at(role):
     options = yaml.safe_load((folder / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
     checked = yaml.safe_load((folder / "vars" / "main.yml").read_text())[f"__{role}_checked"]
     handed = set(re.findall(r"'(\w+)': ", checked))
-    assert set(options) == handed - {"names_of_others"}
+    assert set(options) == handed - {"names_of_others", "names_given"}
     defaults = yaml.safe_load((folder / "defaults" / "main.yml").read_text())
     assert set(options) - {"backup_sync_in_process"} == set(defaults)

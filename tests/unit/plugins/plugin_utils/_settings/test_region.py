@@ -21,6 +21,7 @@ GOOD = {
 def test_durations_become_seconds():
     assert region_settings(GOOD) == {
         "problems": [],
+        "warnings": [],
         "settings": {
             "rpo_s": 129600,
             "expected_window_s": None,
