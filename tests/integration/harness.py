@@ -49,7 +49,8 @@ class Run:
     """One run of the playbook."""
 
     code: int
-    output: str
+    output: str  # of all pairs
+    screen: str = ""  # of many pairs, this one's
     evidence: dict[str, t.Any] = field(default_factory=dict)
     diagnosis: dict[str, t.Any] = field(default_factory=dict)
 
@@ -70,21 +71,26 @@ def scenario_names(kind: str = "cluster") -> list[str]:
 
 
 @contextmanager
-def lab(scenario_file: Path, folder: Path) -> t.Iterator[Lab]:
-    """Start the lab, wait until it says it is ready, end it by its own pid."""
-    folder.mkdir(parents=True, exist_ok=True)
-    log = open(folder / "lab.log", "wb")  # pylint: disable=consider-using-with
-    process = subprocess.Popen(  # pylint: disable=consider-using-with
-        [sys.executable, str(LAB), "--scenario", str(scenario_file), "--dir", str(folder)], stdout=log, stderr=log
-    )
+def labs(scenario_files: dict[Path, Path]) -> t.Iterator[list[Lab]]:
+    """Start a lab for each file, in the folder that goes with it; wait until all are ready, end them by their own pid.
+
+    They are one process, which reads what they have in common once.
+    """
+    first = next(iter(scenario_files.values()))
+    command = [sys.executable, str(LAB)]
+    for file, folder in scenario_files.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        command += ["--scenario", str(file), "--dir", str(folder)]
+    log = open(first / "lab.log", "wb")  # pylint: disable=consider-using-with
+    process = subprocess.Popen(command, stdout=log, stderr=log)  # pylint: disable=consider-using-with
     try:
-        ready = folder / "lab.json"
         deadline = time.monotonic() + START_S
-        while not ready.exists():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"the lab did not start: {(folder / 'lab.log').read_text()[-3000:]}")
-            time.sleep(0.02)
-        yield Lab(json.loads(ready.read_text()), folder)
+        for folder in scenario_files.values():
+            while not (folder / "lab.json").exists():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise AssertionError(f"the lab did not start: {(first / 'lab.log').read_text()[-3000:]}")
+                time.sleep(0.02)
+        yield [Lab(json.loads((folder / "lab.json").read_text()), folder) for folder in scenario_files.values()]
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -95,10 +101,20 @@ def lab(scenario_file: Path, folder: Path) -> t.Iterator[Lab]:
         log.close()
 
 
-def variables(lab_info: dict[str, t.Any], described: dict[str, t.Any], report_dir: Path) -> dict[str, t.Any]:
+@contextmanager
+def lab(scenario_file: Path, folder: Path) -> t.Iterator[Lab]:
+    """The lab of one scenario file."""
+    with labs({scenario_file: folder}) as started:
+        yield started[0]
+
+
+def variables(
+    lab_info: dict[str, t.Any], described: dict[str, t.Any], report_dir: Path | None = None
+) -> dict[str, t.Any]:
     """Extra variables of a run: the lab's connections, then what the scenario sets."""
     values = _region_variables(lab_info) if lab_info.get("kind") == "region" else _cluster_variables(lab_info, described)
-    return {**values, "sync_report_dir": str(report_dir), **(described.get("vars") or {})}
+    reports = {"sync_report_dir": str(report_dir)} if report_dir else {}
+    return {**values, **reports, **(described.get("vars") or {})}
 
 
 def _cluster_variables(lab_info: dict[str, t.Any], described: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -163,15 +179,24 @@ def play(
 
 
 def play_many(
-    folder: Path, kind: str, hosts: dict[str, dict[str, t.Any]], values: dict[str, t.Any], *, timeout_s: float = 600.0
+    folder: Path, kind: str, hosts: dict[str, dict[str, t.Any]], *, timeout_s: float = 600.0, **values: t.Any
 ) -> dict[str, Run]:
-    """Run the playbook of that kind once for many pairs: each host of the inventory is one, with variables of its own."""
+    """Run the playbook of that kind once for many pairs: each host of the inventory is one, with variables of its own.
+
+    values: variables for all of them. The reports come to the folder.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     inventory = folder / "inventory.yml"
     inventory.write_text(yaml.safe_dump({f"backup_sync_{kind}s": {"hosts": hosts}}))
+    reports = folder / "reports"
+    values = {**values, "sync_report_dir": str(reports)}
     playbook = f"sre.backup_sync.{kind}"
     code, output = _ansible_playbook(folder, playbook, values, "-i", str(inventory), "-f", "2", timeout_s=timeout_s)
-    return {name: _told(code, output, Path(values["sync_report_dir"]), name) for name in hosts}
+    runs = {name: _told(code, output, reports, name) for name in hosts}
+    for name, run in runs.items():
+        start = output.find(f"\n{name} | ")
+        run.screen = output[start : output.find(f"{reports}/{name}\n", start)] if start >= 0 else ""
+    return runs
 
 
 def _ansible_playbook(

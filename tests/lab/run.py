@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 _PROMETHEUS_PORT = 9090
 
 
-def open_lab(path: Path, folder: Path, audit: Path | None = None) -> Lab | RegionLab:
+def open_lab(path: Path, folder: Path) -> Lab | RegionLab:
     """Return the lab of a scenario file, of whichever kind it is."""
     if kind_of(path) == "cluster":
-        return Lab(load_scenario(path), folder, audit)
+        return Lab(load_scenario(path), folder)
     # Only here: a cluster needs no AWS library, and is up in half the time without it.
     from lab.aws.run import RegionLab
     from lab.aws.scenario import load_region_scenario
 
-    return RegionLab(load_region_scenario(path), folder, audit)
+    return RegionLab(load_region_scenario(path), folder)
 
 
 class Lab:

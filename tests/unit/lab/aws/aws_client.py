@@ -16,6 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from lab.apiserver.pki import Pki, make_pki
+from lab.aws.model import model_of
 from lab.aws.server import AwsLab
 from lab.aws.world import Identity, World
 
@@ -23,6 +24,12 @@ ACCOUNT, OTHER = "111111111111", "222222222222"
 SOURCE, DESTINATION = "eu-west-1", "eu-central-1"
 READER, SECRET = "AKIAREADER", "s3cret"
 READER_ARN = f"arn:aws:iam::{ACCOUNT}:user/reader"
+# Read once here: ansible-test runs each test in a fork of its own, which would read all of it again.
+SESSION = boto3.Session()
+for _service in ("backup", "cloudwatch", "logs", "cloudtrail", "kms", "iam", "sts", "health", "service-quotas", "ec2"):
+    SESSION.client(_service, region_name=SOURCE)
+    model_of(_service)
+PKI = make_pki()
 ALL_ALLOWED = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
@@ -38,7 +45,7 @@ class Aws:
         """Return a client of the reader, or with other keys."""
         given = {"aws_access_key_id": READER, "aws_secret_access_key": SECRET, **keys}
         once = Config(retries={"total_max_attempts": 1}, read_timeout=10)
-        return boto3.client(
+        return SESSION.client(
             service, region_name=region, endpoint_url=self.lab.url, verify=self._ca, config=config or once, **given
         )
 
@@ -74,7 +81,7 @@ def refusal(call: Callable[..., Any], **params: Any) -> tuple[str, str, int]:
 @pytest.fixture(scope="session")
 def pki() -> Pki:
     """Return one authority for all tests."""
-    return make_pki()
+    return PKI
 
 
 @pytest.fixture

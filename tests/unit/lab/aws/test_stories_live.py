@@ -11,10 +11,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+from ansible_collections.sre.backup_sync.tests.unit.lab.aws.aws_client import SESSION
 
 from lab.apiserver.pki import Pki
 from lab.aws.run import RegionLab
@@ -52,7 +53,7 @@ class Reader:
         return self._client(service, told["region"], keys)
 
     def _client(self, service: str, region: str, keys: dict[str, Any]) -> Any:
-        return boto3.client(
+        return SESSION.client(
             service, region_name=region, endpoint_url=self.info["url"], verify=self.info["ca"], config=_ONCE, **keys
         )
 
