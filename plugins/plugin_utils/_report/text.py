@@ -163,7 +163,7 @@ def _chain(cause: Json) -> str:
 
     A question mark stands at what is not proven.
     """
-    told = []
+    told: list[str] = []
     for hop in _list(cause, "chain"):
         link = str(hop.get("link")).replace("_", " ")
         if hop.get("state") == "broken":
