@@ -50,7 +50,8 @@ def main() -> int:
         signal.signal(number, lambda *_unused: done.set())
     with ExitStack() as stack:
         for path, folder in wanted:
-            lab = stack.enter_context(open_lab(path, folder))
+            lab = open_lab(path, folder)
+            stack.enter_context(lab)
             print(f"{lab.scenario.name}: ready, see {folder / 'lab.json'}", flush=True)
         done.wait()
     return 0
