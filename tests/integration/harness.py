@@ -76,7 +76,7 @@ def labs(scenario_files: dict[Path, Path]) -> t.Iterator[list[Lab]]:
 
     They are one process, which reads what they have in common once.
     """
-    first = next(iter(scenario_files.values()))
+    first = list(scenario_files.values())[0]
     command = [sys.executable, str(LAB)]
     for file, folder in scenario_files.items():
         folder.mkdir(parents=True, exist_ok=True)
