@@ -6,6 +6,7 @@
 # make demo    diagnose a broken and a healthy pair of clusters in the lab; the reports stay in build/demo
 # make test    lint, sanity, typing, unit and integration tests
 # make bench   measure; the figures stay in build/bench.json
+# make accuracy  diagnose a corpus of labelled bundles; the figures stay in build/accuracy.json
 # make recordings   record what the real Prometheus answers, for a demo without one
 # make clean   remove all that these made
 
@@ -19,7 +20,7 @@ COPY := $(TREE)/ansible_collections/sre/backup_sync
 IN_COPY := cd "$(COPY)" && export PATH="$(BIN):$$PATH" LC_ALL=C.UTF-8 ANSIBLE_HOME="$(TOP)/build/ansible" \
 	ANSIBLE_COLLECTIONS_PATH="$(TREE)" PYTHONPATH="$(TREE)" MYPYPATH="$(TREE)"
 
-.PHONY: setup tree demo test checks lint sanity unit typing integration bench recordings clean prometheus
+.PHONY: setup tree demo test checks lint sanity unit typing integration bench accuracy recordings clean prometheus
 
 setup:
 	@$(PYTHON) tests/tools/provide.py
@@ -62,6 +63,9 @@ integration: tree prometheus
 bench: tree prometheus
 	@$(IN_COPY) && python tests/bench/bench_cluster.py --output "$(TOP)/build/bench.json"
 	@$(IN_COPY) && python tests/bench/bench_region.py --output "$(TOP)/build/bench.json"
+
+accuracy: tree prometheus
+	@$(IN_COPY) && python tests/accuracy/measure.py "$(TOP)/build/accuracy.json"
 
 recordings: tree prometheus
 	@$(IN_COPY) && python tests/tools/record_metrics.py "$(TOP)/tests/lab/recordings"

@@ -12,7 +12,10 @@ from collections import Counter
 from pathlib import Path
 
 import harness
+import measure
 import pytest
+import variations
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.engine import diagnose
 
 READ_VERBS = {"get", "list"}
 REVIEWS = {"selfsubjectaccessreviews", "selfsubjectrulesreviews"}
@@ -132,6 +135,23 @@ def test_the_module_path_gives_equal_evidence(told: dict[str, t.Any]) -> None:
     assert told["modules"].code == 0, told["modules"].output[-4000:]
     assert told["modules"].evidence and told["differences"] == []
     assert _check(told["modules"].diagnosis, told["described"]) == []
+
+
+def test_with_a_step_less_it_knows_less_and_is_never_wrong_and_sure(told: dict[str, t.Any]) -> None:
+    """A rule that fired is unknown without what it fired by; that its step did not answer clears nothing."""
+    fired, allowed = _fired(told["here"].diagnosis), measure.allowed_causes(told["described"])
+    for what, bundle in variations.less_known(told["here"].evidence):
+        diagnosis = diagnose(bundle)
+        cleared = {row["rule"] for row in diagnosis["findings"] if row["state"] == "clear"}
+        assert fired & cleared == set(), what
+        if allowed is not None and measure.judged(diagnosis, allowed) == "wrong":
+            assert _root(diagnosis)["confidence"] != "confirmed", what
+
+
+def test_the_same_evidence_gives_the_same_bytes(told: dict[str, t.Any]) -> None:
+    """In another process, with other hashes, from the saved file."""
+    run = told["here"]
+    assert json.dumps(diagnose(run.evidence)) == json.dumps(run.diagnosis)
 
 
 @pytest.mark.parametrize("audit", ["audit", "audit_modules"])

@@ -63,19 +63,30 @@ def check_bundle(bundle: t.Any) -> None:
         raise BundleError(f"target.kind is {kind!r}; this version diagnoses targets of kind {' and '.join(KINDS)}.")
 
 
-def diagnose(bundle: t.Any, *, rule_files: t.Sequence[str] = ()) -> dict[str, t.Any]:
+def diagnose(
+    bundle: t.Any, *, rule_files: t.Sequence[str] = (), supposing: t.Mapping[str, t.Any] | None = None
+) -> dict[str, t.Any]:
     """The diagnosis of a bundle (plain JSON types in, plain JSON types out).
 
-    Raises BundleError, and RuleError for a rule file of the user.
+    supposing: {place: value} of what is to be taken for true instead of what was gathered; see supposed.py. Raises
+    BundleError, RuleError for a rule file of the user, SuppositionError for a place that is not there.
     """
     check_bundle(bundle)
     target = bundle.get("target") if isinstance(bundle.get("target"), dict) else {}
     settings = bundle.get("settings") if isinstance(bundle.get("settings"), dict) else {}
     kind = kind_of(target["kind"])
-    evidence = kind.prepare(bundle["evidence"])
+    evidence = bundle["evidence"]
+    if supposing:
+        # Imported here: only who asks what if pays for it.
+        from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import supposed
+
+        evidence, settings = supposed.gathered(evidence, settings, supposing)
+    evidence = kind.prepare(evidence)
     causes = kind.causes()
     rules = _merged(kind, rule_files, causes)
     facts = kind.derive(evidence, kind.collect(evidence), causes, settings)
+    if supposing:
+        facts = supposed.derived(facts, supposing)
     context = {**evidence, "facts": facts, "settings": settings, "target": target}
     results = [evaluate(rule, context, lambda name: usable(evidence, name)) for rule in rules]
     ranked = verdict.candidates(kind, facts, results, causes, evidence)

@@ -34,6 +34,7 @@ _KEYS = frozenset(
         "title",
         "severity",
         "needs",
+        "sees",
         "when",
         "unknown",
         "cause",
@@ -65,6 +66,7 @@ class Rule:
     needs: tuple[str, ...]
     when: t.Any
     explanation: str
+    sees: tuple[str, ...] = ()  # steps that it can fire by as well: without one of them it is never clear
     unknown: tuple[t.Any, ...] = ()  # any of these leaves a rule that does not fire unknown: it could not see all
     cause: str | None = None
     link: str | None = None  # the hop that breaks here, where it is another than the cause's usual one
@@ -138,10 +140,11 @@ def _rule(entry: t.Any, name: str, number: int, words: Words) -> Rule:
     _check_explanation(str(entry["explanation"]), values, label)
     if entry.get("cause") is not None and not isinstance(entry["cause"], str):
         raise RuleError(f"{label}: cause must be the id of one cause.")
-    for need in _texts(entry, "needs", label):
-        strange = sorted(set(need.split("|")) - set(words.steps))
-        if strange:
-            raise RuleError(f"{label}: needs names {strange[0]!r}; the steps are {', '.join(words.steps)}.")
+    for key in ("needs", "sees"):
+        for need in _texts(entry, key, label):
+            strange = sorted(set(need.split("|")) - set(words.steps))
+            if strange:
+                raise RuleError(f"{label}: {key} names {strange[0]!r}; the steps are {', '.join(words.steps)}.")
     steps = entry.get("next_steps") or []
     if not isinstance(steps, list) or not all(isinstance(item, dict) and "text" in item for item in steps):
         raise RuleError(f"{label}: next_steps must be a list of mappings with a text.")
@@ -151,6 +154,7 @@ def _rule(entry: t.Any, name: str, number: int, words: Words) -> Rule:
         title=str(entry["title"]),
         severity=entry["severity"],
         needs=tuple(_texts(entry, "needs", label)),
+        sees=tuple(_texts(entry, "sees", label)),
         when=_compile(entry["when"], f"{label}: when"),
         explanation=str(entry["explanation"]),
         unknown=tuple(_compile(text, f"{label}: unknown") for text in _texts(entry, "unknown", label)),
@@ -222,6 +226,9 @@ def evaluate(rule: Rule, context: dict[str, t.Any], usable: t.Callable[[str], bo
     except (JMESPathError, ValueError, TypeError):  # the evidence has not the shape that the condition asks for
         return Result(rule, "unknown", missing=rule.needs)
     if not fired:
+        unseen = tuple(name for name in rule.sees if not usable(name))
+        if unseen:
+            return Result(rule, "unknown", missing=unseen)
         blind = any(truthy(_search(compiled, context)) for compiled in rule.unknown)
         return Result(rule, "unknown", missing=rule.needs) if blind else Result(rule, "clear")
     resources = _names(rule.resources, context) if rule.resources is not None else []

@@ -9,8 +9,10 @@ import re
 import pytest
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import engine
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import default_classifier
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import CLUSTER
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import CLUSTER, WORDS
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import RuleError, evaluate, load_rules
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 RULE = """
 rules:
@@ -23,6 +25,11 @@ rules:
     values: {n: jobs.summary.jobs}
     explanation: "{n} jobs"
 """
+
+
+_LEAF = st.one_of(st.none(), st.booleans(), st.floats(), st.text(max_size=5))
+_NAMES = st.sampled_from(["summary", "resources", "failing", "causes", "state", "rows", "outcome"])
+_ANY = st.recursive(_LEAF, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_NAMES, inner, max_size=4)))
 
 
 @pytest.fixture
@@ -39,6 +46,30 @@ def test_a_rule_without_its_step_is_unknown_never_clear(rule):
 
 def test_either_step_meets_an_alternative_need(rule):
     assert evaluate(rule, {"jobs": {}}, lambda name: name in ("jobs", "job_detail")).state == "clear"
+
+
+def test_what_a_rule_also_sees_by_keeps_it_from_being_clear(tmp_path):
+    path = tmp_path / "rules.yml"
+    path.write_text(RULE.replace("    when:", "    sees: [logs, job_detail]\n    when:"))
+    rule = load_rules(str(path))[0]
+    assert evaluate(rule, {"jobs": {}}, lambda name: True).state == "clear"
+    unseen = evaluate(rule, {"jobs": {}}, lambda name: name != "logs")
+    assert (unseen.state, unseen.missing) == ("unknown", ("logs",))
+    assert evaluate(rule, {"jobs": {"summary": {"jobs": 7}}}, lambda name: name != "logs").state == "fired"
+
+
+@pytest.mark.parametrize("kind", engine.KINDS)
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_without_what_it_needs_no_rule_is_clear(kind, data):
+    """Over all rules: whatever else the evidence holds, and whether or not the steps that are left answered."""
+    rule = data.draw(st.sampled_from(engine.shipped_rules(kind)).filter(lambda rule: rule.needs or rule.sees))
+    need = data.draw(st.sampled_from(rule.needs + rule.sees))
+    others = sorted(set(WORDS[kind].steps) - set(need.split("|")))
+    answered = data.draw(st.sets(st.sampled_from(others)))
+    context = {name: data.draw(_ANY) for name in answered} | {"facts": data.draw(_ANY), "settings": {}, "target": {}}
+    result = evaluate(rule, context, lambda name: name in answered)
+    assert result.state == "unknown" if need in rule.needs else result.state != "clear"
 
 
 def test_a_fired_rule_explains_with_values(rule):

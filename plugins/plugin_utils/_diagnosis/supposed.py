@@ -1,0 +1,126 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""What if a fact were another: values put at places that are named as rules and reports name them. Pure.
+
+A place is a JMESPath expression that leads to members or rows, for example keys.keys[?state=='Disabled'].state or
+facts.keys_refusing. It must be there already, so that a slip of the pen is not taken for an answer.
+"""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+from jmespath.visitor import TreeInterpreter
+
+Document = t.Dict[str, t.Any]
+Place = t.Tuple[t.Any, t.Any]  # the dictionary or list, and the key or index in it
+_FACTS = "facts."
+
+
+class SuppositionError(Exception):
+    """A place that cannot be changed; the text says why and what to give."""
+
+
+def gathered(evidence: Document, settings: Document, supposing: t.Mapping[str, t.Any]) -> tuple[Document, Document]:
+    """The evidence and the settings with the values at those places that are not of derived facts.
+
+    Raises SuppositionError.
+    """
+    document = _changed({**evidence, "settings": settings}, supposing, lambda place: not place.startswith(_FACTS))
+    settings = document.pop("settings")
+    return document, settings
+
+
+def derived(facts: Document, supposing: t.Mapping[str, t.Any]) -> Document:
+    """The facts with the values at their places. Raises SuppositionError."""
+    return t.cast(Document, _changed({"facts": facts}, supposing, lambda place: place.startswith(_FACTS))["facts"])
+
+
+def _changed(document: Document, supposing: t.Mapping[str, t.Any], mine: t.Callable[[str], bool]) -> Document:
+    """A copy of the document with the values at my places."""
+    wanted = {expression: value for expression, value in supposing.items() if mine(expression)}
+    document = copy.deepcopy(document) if wanted else document
+    for expression, value in wanted.items():
+        for holder, key in _places(expression, document):
+            holder[key] = copy.deepcopy(value)
+    return document
+
+
+def _places(expression: str, document: Document) -> list[Place]:
+    try:
+        parsed = jmespath.compile(expression).parsed
+        found = _walk(parsed, [document])
+    except (JMESPathError, ValueError, TypeError) as exc:
+        problem = " ".join(str(exc).split())[:200]
+        raise SuppositionError(f"{expression!r} is no JMESPath expression that can be looked up: {problem}") from exc
+    if not found:
+        raise SuppositionError(
+            f"{expression!r} is nowhere in this evidence; give a place as findings cite it, like keys.keys[0].state."
+        )
+    return found
+
+
+def _walk(node: dict[str, t.Any], values: list[t.Any]) -> list[Place]:
+    """The places that the expression means, seen from each of the values."""
+    kind, children = node["type"], node.get("children", [])
+    if kind == "field":
+        return [(value, node["value"]) for value in values if isinstance(value, dict) and node["value"] in value]
+    if kind == "index":
+        at = node["value"]
+        return [(value, at) for value in values if isinstance(value, list) and -len(value) <= at < len(value)]
+    if kind in ("subexpression", "index_expression"):
+        found = _walk(children[0], values)
+        for child in children[1:]:
+            found = _walk(child, _held(found))
+        return found
+    if kind in ("projection", "filter_projection"):
+        lists = values if children[0]["type"] == "identity" else _held(_walk(children[0], values))
+        rows = [(rows, index) for rows in lists if isinstance(rows, list) for index in range(len(rows))]
+        if kind == "filter_projection":
+            rows = [(held, index) for held, index in rows if TreeInterpreter().visit(children[2], held[index])]
+        return rows if children[1]["type"] == "identity" else _walk(children[1], _held(rows))
+    raise SuppositionError("only members, [number], [*] and [?condition] lead to a place that can be changed.")
+
+
+def _held(places: list[Place]) -> list[t.Any]:
+    return [holder[key] for holder, key in places]
+
+
+# ----------------------------------------------------------------------------------------------------- comparing
+
+
+def compared(before: Document, after: Document) -> dict[str, t.Any]:
+    """What of two diagnoses differs: {before, after, findings: [{rule, before, after}]}.
+
+    before, after: status, alert, cause, title, confidence, dr_readiness and worst_exposure_s of each.
+    """
+    states = [{row["rule"]: row["state"] for row in diagnosis["findings"]} for diagnosis in (before, after)]
+    rules = list(dict.fromkeys([*states[0], *states[1]]))
+    return {
+        "before": _gist(before),
+        "after": _gist(after),
+        "findings": [
+            {"rule": rule, "before": states[0].get(rule), "after": states[1].get(rule)}
+            for rule in rules
+            if states[0].get(rule) != states[1].get(rule)
+        ],
+    }
+
+
+def _gist(diagnosis: Document) -> dict[str, t.Any]:
+    root = diagnosis["root_cause"] or {}
+    return {
+        "status": diagnosis["status"],
+        "alert": (diagnosis["alert"] or {}).get("verdict"),
+        "cause": root.get("cause"),
+        "title": root.get("title"),
+        "confidence": root.get("confidence"),
+        "dr_readiness": diagnosis["dr_readiness"]["verdict"],
+        "worst_exposure_s": diagnosis["dr_readiness"]["worst_exposure_s"],
+    }
