@@ -12,6 +12,7 @@ import typing as t
 from collections import OrderedDict
 from functools import lru_cache
 
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import accepted
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import gaps as gaps_of
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import verdict
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import text, usable
@@ -22,6 +23,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules i
     Rule,
     RuleError,
     evaluate,
+    load_file,
     load_rules,
 )
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import CATALOGUE
@@ -83,12 +85,13 @@ def diagnose(
         evidence, settings = supposed.gathered(evidence, settings, supposing)
     evidence = kind.prepare(evidence)
     causes = kind.causes()
-    rules = _merged(kind, rule_files, causes)
+    rules, acceptances = _merged(kind, rule_files, causes)
     facts = kind.derive(evidence, kind.collect(evidence), causes, settings)
     if supposing:
         facts = supposed.derived(facts, supposing)
     context = {**evidence, "facts": facts, "settings": settings, "target": target}
     results = [evaluate(rule, context, lambda name: usable(evidence, name)) for rule in rules]
+    results = accepted.applied(results, acceptances, text(target, "name"), accepted.day_of(evidence))
     ranked = verdict.candidates(kind, facts, results, causes, evidence)
     status = kind.status(evidence, facts)
     root = ranked[0] if ranked and status != "healthy" else None
@@ -129,15 +132,63 @@ def _settle_by(
     return root.confirm_by if root and root.confirm_by else gaps_of.settle_by(kind, root, runner_up, gaps, facts)
 
 
-def _merged(kind: Kind, rule_files: t.Sequence[str], causes: t.Mapping[str, t.Any]) -> list[Rule]:
-    """Shipped rules, then the user's; a user's rule with a shipped id takes its place."""
+def _merged(
+    kind: Kind, rule_files: t.Sequence[str], causes: t.Mapping[str, t.Any]
+) -> tuple[list[Rule], list[accepted.Acceptance]]:
+    """Shipped rules, then the user's, and the accepted findings; a user's rule with a shipped id takes its place."""
     merged: OrderedDict[str, Rule] = OrderedDict((rule.id, rule) for rule in shipped_rules(kind.words.kind))
+    acceptances: list[accepted.Acceptance] = []
     for path in rule_files:
-        for rule in load_rules(path, kind.words.kind):
+        file = load_file(path, kind.words.kind)
+        for rule in file.rules:
             if rule.cause is not None and rule.cause not in causes:
                 raise RuleError(f"{path}: rule {rule.id}: there is no cause {rule.cause!r} in the catalogue.")
             merged[rule.id] = rule
-    return list(merged.values())
+        acceptances.extend(file.accepted)
+    for entry in acceptances:
+        if entry.rule not in merged:
+            raise RuleError(f"{entry.label}: there is no rule of this id for targets of kind {kind.words.kind}.")
+    return list(merged.values()), acceptances
+
+
+def loaded(kind_name: str, rule_files: t.Sequence[str] = ()) -> dict[str, t.Any]:
+    """What a diagnosis would apply: {rules: [...], accepted: [...]}, each entry with the file that it is `from`.
+
+    rules: rule, severity, title, runbook, needs, cause, from ("shipped" or a path), replaces (whether it takes the place of
+    a shipped one). accepted: rule, owner, reason, until, targets, from. Raises RuleError.
+    """
+    kind = kind_of(kind_name)
+    rules, dummy = _merged(kind, rule_files, kind.causes())
+    files = [(path, load_file(path, kind_name)) for path in rule_files]
+    origin = {rule.id: path for path, file in files for rule in file.rules}
+    shipped = {rule.id for rule in shipped_rules(kind_name)}
+    return {
+        "rules": [
+            {
+                "rule": rule.id,
+                "severity": rule.severity,
+                "title": rule.title,
+                "runbook": list(rule.runbook),
+                "needs": list(rule.needs),
+                "cause": rule.cause,
+                "from": origin.get(rule.id, "shipped"),
+                "replaces": rule.id in origin and rule.id in shipped,
+            }
+            for rule in rules
+        ],
+        "accepted": [
+            {
+                "rule": entry.rule,
+                "owner": entry.owner,
+                "reason": entry.reason,
+                "until": entry.until.isoformat(),
+                "targets": list(entry.targets),
+                "from": path,
+            }
+            for path, file in files
+            for entry in file.accepted
+        ],
+    }
 
 
 def _describe(
@@ -163,8 +214,8 @@ def _describe(
 
 
 def _findings(results: list[Result], fill: _Filler) -> list[dict[str, t.Any]]:
-    """Fired rules first, the severe ones before; then unknown, then clear."""
-    order = {"fired": 0, "unknown": 1, "clear": 2}
+    """Fired rules first, the severe ones before; then accepted, unknown and clear ones."""
+    order = {"fired": 0, "accepted": 1, "unknown": 2, "clear": 3}
     listed = sorted(
         enumerate(results),
         key=lambda pair: (order[pair[1].state], SEVERITIES.index(pair[1].rule.severity), pair[0]),
@@ -180,6 +231,7 @@ def _findings(results: list[Result], fill: _Filler) -> list[dict[str, t.Any]]:
             "evidence": list(result.cited),
             "missing": list(result.missing),
             "next_steps": [fill.step(item) for item in result.next_steps],
+            **({"accepted": result.accepted} if result.accepted else {}),
         }
         for dummy, result in listed
     ]

@@ -16,6 +16,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 import yaml
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.accepted import Acceptance, acceptance
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import WORDS, Words
 
 try:
@@ -80,7 +81,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Result:
-    """What a rule said of a bundle: state is fired, clear or unknown."""
+    """What a rule said of a bundle: state is fired, accepted (see accepted.py), clear or unknown."""
 
     rule: Rule
     state: str
@@ -91,10 +92,24 @@ class Result:
     cited: tuple[dict[str, t.Any], ...] = ()
     explanation: str = ""
     next_steps: tuple[dict[str, str], ...] = ()  # those of the rule, its values filled in
+    accepted: dict[str, t.Any] | None = None  # {owner, reason, until, over}
+
+
+@dataclass(frozen=True)
+class RuleFile:
+    """What a file of the user may hold."""
+
+    rules: tuple[Rule, ...]
+    accepted: tuple[Acceptance, ...]
 
 
 def load_rules(path: str, kind: str = "cluster") -> list[Rule]:
     """The rules of one YAML file for a kind of target. Raises RuleError."""
+    return list(load_file(path, kind).rules)
+
+
+def load_file(path: str, kind: str) -> RuleFile:
+    """The rules and the accepted findings of one YAML file for a kind of target. Raises RuleError."""
     if not HAS_JMESPATH:
         raise RuleError("The Python library jmespath is not installed where the playbook runs: pip install jmespath.")
     name = os.path.basename(path)
@@ -105,16 +120,26 @@ def load_rules(path: str, kind: str = "cluster") -> list[Rule]:
         raise RuleError(f"{path}: the rule file cannot be read: {exc.strerror}; check the path.") from exc
     except (yaml.YAMLError, UnicodeError) as exc:
         raise RuleError(f"{path}: the rule file is not valid YAML: {' '.join(str(exc).split())[:300]}") from exc
-    entries = document.get("rules") if isinstance(document, dict) else None
-    if not isinstance(entries, list):
-        raise RuleError(f"{path}: the rule file needs a list under the key rules.")
-    rules = [_rule(entry, name, number, WORDS[kind]) for number, entry in enumerate(entries, start=1)]
+    lists = document if isinstance(document, dict) else {}
+    strange = sorted(set(map(str, lists)) - {"rules", "accepted"})
+    if strange:
+        raise RuleError(f"{path}: unknown key {strange[0]!r}; a rule file has the lists rules and accepted.")
+    for key, entries in lists.items():
+        if not isinstance(entries, list):
+            raise RuleError(f"{path}: what stands under the key {key} must be a list.")
+    if not lists:
+        raise RuleError(f"{path}: the rule file needs a list under the key rules, or one under accepted.")
+    rules = [_rule(entry, name, number, WORDS[kind]) for number, entry in enumerate(lists.get("rules", []), start=1)]
     seen: set[str] = set()
     for rule in rules:
         if rule.id in seen:
             raise RuleError(f"{name}: the rule {rule.id} stands there twice; give one of them another id.")
         seen.add(rule.id)
-    return rules
+    try:
+        accepted = [acceptance(entry, name, number) for number, entry in enumerate(lists.get("accepted", []), start=1)]
+    except ValueError as exc:
+        raise RuleError(str(exc)) from exc
+    return RuleFile(tuple(rules), tuple(accepted))
 
 
 def _rule(entry: t.Any, name: str, number: int, words: Words) -> Rule:

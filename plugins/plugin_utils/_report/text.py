@@ -283,6 +283,13 @@ def _notes(diagnosis: Json, room: _Room) -> list[str]:
     others = [title for title in dict.fromkeys(titles) if title != told]
     if others:
         lines += _entry("ALSO", "; ".join(others), most=room.notes)
+    known = [
+        f"{finding.get('title') or finding.get('rule')} ({by.get('owner')}, until {by.get('until')}: {by.get('reason')})"
+        for finding in _list(diagnosis, "findings")
+        if finding.get("state") == "accepted" and (by := _dict(finding, "accepted"))
+    ]
+    if known:
+        lines += _entry("ACCEPTED", "; ".join(known), most=room.notes)
     return lines
 
 

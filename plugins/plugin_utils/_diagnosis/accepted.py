@@ -1,0 +1,104 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""Findings that somebody has accepted for a while: they are told with their owner, and speak for no cause.
+
+What copies fail for stays the status; only that a rule fired is taken for known. After its last day an acceptance is
+over: the finding fires again and says whose it was.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import text
+
+if t.TYPE_CHECKING:
+    from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import Result
+
+_REQUIRED = ("rule", "owner", "reason", "until")
+_KEYS = frozenset({*_REQUIRED, "targets"})
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """One accepted finding; targets: the names of the pairs that it is for, all when there are none."""
+
+    rule: str
+    owner: str
+    reason: str
+    until: date  # its last day
+    targets: tuple[str, ...]
+    label: str  # the file and the entry, for messages
+
+
+def acceptance(entry: t.Any, file: str, number: int) -> Acceptance:
+    """One entry of a file's list `accepted`. Raises ValueError with a sentence that names file, entry and key."""
+    if not isinstance(entry, dict):
+        raise ValueError(f"{file}: accepted entry {number} is no mapping.")
+    label = f"{file}: accepted {entry.get('rule') or number}"
+    unknown = sorted(set(map(str, entry)) - _KEYS)
+    if unknown:
+        raise ValueError(f"{label}: unknown key {unknown[0]!r}; the keys are {', '.join(sorted(_KEYS))}.")
+    for key in _REQUIRED:
+        if not str(entry.get(key) or "").strip():
+            raise ValueError(f"{label}: the key {key!r} is missing; who accepts a finding says who, why and how long.")
+    targets = entry.get("targets") or []
+    if isinstance(targets, str) or not all(isinstance(name, (str, int)) for name in targets):
+        raise ValueError(f"{label}: targets must be a list of the names of pairs.")
+    return Acceptance(
+        rule=str(entry["rule"]),
+        owner=str(entry["owner"]),
+        reason=str(entry["reason"]),
+        until=_day(entry["until"], label),
+        targets=tuple(str(name) for name in targets),
+        label=label,
+    )
+
+
+def _day(given: t.Any, label: str) -> date:
+    if isinstance(given, datetime):  # a YAML time; only its day counts
+        return given.date()
+    if isinstance(given, date):
+        return given
+    try:
+        return datetime.strptime(str(given), "%Y-%m-%d").date()
+    except ValueError as exc:
+        raise ValueError(f"{label}: until is {given!r}; write the last day like 2026-12-31.") from exc
+
+
+def day_of(evidence: t.Any) -> date | None:
+    """The day on which the evidence was gathered, so that a replay judges as the run did; None when it does not say."""
+    times = [text(told, "observed_at") for told in evidence.values()] if isinstance(evidence, dict) else []
+    newest = max((at for at in times if at), default="")[:10]
+    try:
+        return date.fromisoformat(newest)
+    except ValueError:
+        return None
+
+
+def applied(
+    results: t.Sequence[Result], accepted: t.Sequence[Acceptance], target: str | None, today: date | None
+) -> list[Result]:
+    """The results, those that were accepted in the state `accepted`; where an acceptance is over, it says so."""
+    mine: dict[str, Acceptance] = {}
+    for entry in accepted:
+        if not entry.targets or target in entry.targets:
+            best = mine.get(entry.rule)
+            mine[entry.rule] = entry if best is None or entry.until > best.until else best
+    return [_judged(result, mine[result.rule.id], today) if result.rule.id in mine else result for result in results]
+
+
+def _judged(result: Result, entry: Acceptance, today: date | None) -> Result:
+    if result.state != "fired":
+        return result
+    over = today is None or today > entry.until
+    told = {"owner": entry.owner, "reason": entry.reason, "until": entry.until.isoformat(), "over": over}
+    if not over:
+        return replace(result, state="accepted", accepted=told, next_steps=())
+    since = f"{entry.owner} had accepted this until {entry.until.isoformat()} ({entry.reason}); that is over."
+    return replace(result, accepted=told, explanation=f"{result.explanation} {since}")
