@@ -14,9 +14,12 @@ from __future__ import annotations
 import copy
 import typing as t
 
-import jmespath
-from jmespath.exceptions import JMESPathError
-from jmespath.visitor import TreeInterpreter
+try:
+    import jmespath
+    from jmespath.exceptions import JMESPathError
+    from jmespath.visitor import TreeInterpreter
+except ImportError:  # rules need it too, and say that it is missing before anything is supposed
+    pass
 
 Document = t.Dict[str, t.Any]
 Place = t.Tuple[t.Any, t.Any]  # the dictionary or list, and the key or index in it
