@@ -176,9 +176,10 @@ def test_rules_and_targets(serve: Serve) -> None:
     assert refusal(events.describe_rule, Name="c")[0] == "ResourceNotFoundException"
 
 
-def test_the_history_of_calls_is_limited_to_two_requests_a_second(serve: Serve) -> None:
+def test_the_history_of_calls_is_limited_to_some_requests_at_a_time(serve: Serve) -> None:
     world = new_world()
-    world.faults = [{"match": "cloudtrail:LookupEvents", "rate_per_s": 2, "burst": 2}]
+    # so rarely one more that no machine is slow enough for a third
+    world.faults = [{"match": "cloudtrail:LookupEvents", "rate_per_s": 0.01, "burst": 2}]
     rows = [
         {"EventId": str(index), "EventName": "StartCopyJob", "EventTime": ago(minutes=index)} for index in range(60)
     ]
