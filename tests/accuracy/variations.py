@@ -64,13 +64,13 @@ def same_label(bundle: Bundle, cause: str | None, wordings: Wordings) -> t.Itera
             yield f"reworded {number}", told
 
 
-def less_known(bundle: Bundle) -> t.Iterator[tuple[str, Bundle]]:
-    """(what was done, the bundle) with one step left out, or refused: no cause is better than another one."""
+def less_known(bundle: Bundle, *, refused: bool = True) -> t.Iterator[tuple[str, Bundle]]:
+    """(what was done, the bundle) with one step left out, and with it refused: no cause is better than another one."""
     for name, told in bundle["evidence"].items():
-        if told is None:
-            continue
-        for how, stand_in in (("without", None), ("refused", _refused(name))):
-            yield f"{how} {name}", dict(bundle, evidence={**bundle["evidence"], name: stand_in})
+        if told is not None:
+            yield f"without {name}", dict(bundle, evidence={**bundle["evidence"], name: None})
+        if told is not None and refused:
+            yield f"refused {name}", dict(bundle, evidence={**bundle["evidence"], name: _refused(name)})
 
 
 def with_noise(bundle: Bundle) -> Bundle:

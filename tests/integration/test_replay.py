@@ -15,9 +15,9 @@ import harness
 import pytest
 
 REPLAY = "sre.backup_sync.replay"
-# A fault of each kind, and what to suppose for its message to be the only sign that is left.
+# A fault of each kind, and what to suppose so that verdict and findings change and a cause is left.
 SUPPOSED = {
-    ("cluster", "dns-failure"): {"settings.rpo_s": 864000},
+    ("cluster", "dns-failure"): {"settings.rpo_s": 864000, "facts.kinds.network": []},
     ("region", "kms-key-policy"): {"facts.keys_refusing": []},
 }
 

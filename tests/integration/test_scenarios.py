@@ -140,7 +140,7 @@ def test_the_module_path_gives_equal_evidence(told: dict[str, t.Any]) -> None:
 def test_with_a_step_less_it_knows_less_and_is_never_wrong_and_sure(told: dict[str, t.Any]) -> None:
     """A rule that fired is unknown without what it fired by; that its step did not answer clears nothing."""
     fired, allowed = _fired(told["here"].diagnosis), measure.allowed_causes(told["described"])
-    for what, bundle in variations.less_known(told["here"].evidence):
+    for what, bundle in variations.less_known(told["here"].evidence, refused=False):
         diagnosis = diagnose(bundle)
         cleared = {row["rule"] for row in diagnosis["findings"] if row["state"] == "clear"}
         assert fired & cleared == set(), what

@@ -33,6 +33,9 @@ def main() -> int:
         (cache / name).write_text(STAND_IN, encoding="ascii")
     for folder in (".config/pip", ".pip", ".cache/pip"):  # pip's settings and downloads are the user's own
         _borrow(folder)
+    if not (HOME / ".pip").exists():  # beside them: what is imported once is not worth compiling before
+        (HOME / ".pip").mkdir()
+        (HOME / ".pip" / "pip.conf").write_text("[install]\ncompile = no\n", encoding="ascii")
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     command = [os.path.join(os.path.dirname(sys.executable), "ansible-test"), *sys.argv[1:], "--venv", "--python", version]
     environment = dict(os.environ, HOME=str(HOME), LC_ALL="C.UTF-8")

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import _catalogue
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import (
     CatalogueError,
-    Signature,
     load_catalogue,
     required_literals,
 )
@@ -34,10 +33,10 @@ def test_every_pattern_can_be_prefiltered() -> None:
     assert [entry.id for entry in LOG_PATTERNS if required_literals(entry.pattern) is None] == []
 
 
-@pytest.mark.parametrize("entry", LOG_PATTERNS, ids=lambda entry: entry.id)
-def test_prefilter_lets_every_sample_pass(entry: Signature) -> None:
-    literals = required_literals(entry.pattern)
-    assert literals and any(literal in entry.sample for literal in literals if entry.sample)
+def test_prefilter_lets_every_sample_pass() -> None:
+    for entry in LOG_PATTERNS:
+        literals = required_literals(entry.pattern)
+        assert literals and any(literal in entry.sample for literal in literals if entry.sample), entry.id
 
 
 def test_every_cause_a_message_can_have_is_declared_with_next_steps() -> None:
