@@ -22,17 +22,30 @@ def what_if(bundle: t.Any, supposing: t.Any, rule_files: t.Any = ()) -> dict[str
         raise AnsibleFilterError(
             f"sre.backup_sync.what_if needs the Python libraries jmespath and PyYAML on the controller: {exc}"
         ) from exc
-    bundle, supposing, files = plain(bundle), plain(supposing), [str(path) for path in plain(rule_files) or ()]
+    bundle, supposing, files = plain(bundle), plain(supposing), plain(rule_files) or []
     if not isinstance(supposing, dict) or not supposing:
         raise AnsibleFilterError("sre.backup_sync.what_if: supposing: give a dictionary of places and their values.")
+    if not isinstance(files, list):
+        raise AnsibleFilterError("sre.backup_sync.what_if: rule_files: give a list of paths.")
     try:
         before = engine.diagnose(bundle, rule_files=files)
-        after = engine.diagnose(bundle, rule_files=files, supposing=supposing)
+        after = _supposed(lambda: engine.diagnose(bundle, rule_files=files, supposing=supposing))
     except (engine.BundleError, RuleError) as exc:
         raise AnsibleFilterError(f"sre.backup_sync.what_if: {exc}") from exc
     except supposed.SuppositionError as exc:
         raise AnsibleFilterError(f"sre.backup_sync.what_if: supposing: {exc}") from exc
     return {**supposed.compared(before, after), "supposing": supposing, "diagnosis": after}
+
+
+def _supposed(diagnose: t.Callable[[], dict[str, t.Any]]) -> dict[str, t.Any]:
+    """The diagnosis; facts are what the engine made itself, so that it need not look out for odd ones."""
+    try:
+        return diagnose()
+    except (LookupError, TypeError, AttributeError) as exc:
+        raise AnsibleFilterError(
+            "sre.backup_sync.what_if: supposing: with these values there is no diagnosis; facts hang together, so change "
+            "evidence instead, or a fact that a rule asks for by itself."
+        ) from exc
 
 
 class FilterModule:

@@ -44,7 +44,7 @@ options:
     default: ""
   formats:
     description:
-      - V(text) prints the screen, and writes the same with nothing cut off to C(report.txt).
+      - V(text) prints the screen, and writes the same with all entries of its sections to C(report.txt).
       - V(json) writes C(evidence.json) and C(diagnosis.json).
     type: list
     elements: str

@@ -32,7 +32,7 @@ a cause that another message names. Text that fits no row has no cause.
 _OF_COLLECTOR = """
 ## Errors of calls that this collection made
 
-They say nothing about copies. {shared} is read here as well, with the cause `{cause}`.
+They say nothing about copies. Read here as well, with the cause in brackets: {shared}.
 
 """
 
@@ -55,13 +55,13 @@ def page() -> str:
     found = yaml.safe_load((CATALOGUE / "messages_aws.yml").read_text(encoding="utf-8"))
     causes = yaml.safe_load((CATALOGUE / "causes_region.yml").read_text(encoding="utf-8"))["causes"]
     symptoms = {cause["id"] for cause in causes if cause.get("symptom")}
-    shared = next(entry for entry in found["messages"] if entry.get("collector_cause"))
+    shared = [entry for entry in found["messages"] if entry.get("collector_cause")]
     return "".join(
         (
             _HEAD,
             _COLUMNS,
             *(_row(entry, symptoms) for entry in found["messages"]),
-            _OF_COLLECTOR.format(shared=shared["id"], cause=shared["collector_cause"]),
+            _OF_COLLECTOR.format(shared=" and ".join(f"{entry['id']} (`{entry['collector_cause']}`)" for entry in shared)),
             _COLUMNS,
             *(_row(entry, symptoms) for entry in found["collector_messages"]),
             _CAUSES,
@@ -101,7 +101,8 @@ def _decides(entry: dict[str, t.Any]) -> str:
 def _cause(cause: dict[str, t.Any], entries: list[dict[str, t.Any]]) -> str:
     rows = [entry["id"] for entry in entries if f"`{cause['id']}`" in _says(entry, set())]
     rows += [entry["id"] for entry in entries if entry.get("collector_cause") == cause["id"]]
-    return f"| `{cause['id']}` | {cause['title']} | {cause['runbook_class']} | {cause['link']} | {', '.join(rows)} |\n"
+    listed = ", ".join(dict.fromkeys(rows))
+    return f"| `{cause['id']}` | {cause['title']} | {cause['runbook_class']} | {cause['link']} | {listed} |\n"
 
 
 def _plain(text: str) -> str:

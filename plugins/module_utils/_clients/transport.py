@@ -15,7 +15,7 @@ try:
 except ImportError:  # the clients that use this say what is missing
     http_errors = None  # type: ignore[assignment]
 
-_OBJECTS = re.compile(r"<[^>]* object at 0x[0-9a-f]+>:? ?|\w+Connection\([^)]*\): ?")
+_OBJECTS = re.compile(r"<[^>]* object at 0x[0-9a-f]+>:? ?|\w+Connection(?:Pool)?\([^)]*\): ?")
 
 
 class Fault(t.NamedTuple):

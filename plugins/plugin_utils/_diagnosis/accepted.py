@@ -21,18 +21,19 @@ if t.TYPE_CHECKING:
     from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import Result
 
 _REQUIRED = ("rule", "owner", "reason", "until")
-_KEYS = frozenset({*_REQUIRED, "targets"})
+_KEYS = frozenset({*_REQUIRED, "targets", "resources"})
 
 
 @dataclass(frozen=True)
 class Acceptance:
-    """One accepted finding; targets: the names of the pairs that it is for, all when there are none."""
+    """One accepted finding; targets, resources: what it is for, all when there are none."""
 
     rule: str
     owner: str
     reason: str
     until: date  # its last day
     targets: tuple[str, ...]
+    resources: tuple[str, ...]
     label: str  # the file and the entry, for messages
 
 
@@ -47,17 +48,24 @@ def acceptance(entry: t.Any, file: str, number: int) -> Acceptance:
     for key in _REQUIRED:
         if not str(entry.get(key) or "").strip():
             raise ValueError(f"{label}: the key {key!r} is missing; who accepts a finding says who, why and how long.")
-    targets = entry.get("targets") or []
-    if isinstance(targets, str) or not all(isinstance(name, (str, int)) for name in targets):
-        raise ValueError(f"{label}: targets must be a list of the names of pairs.")
     return Acceptance(
         rule=str(entry["rule"]),
         owner=str(entry["owner"]),
         reason=str(entry["reason"]),
         until=_day(entry["until"], label),
-        targets=tuple(str(name) for name in targets),
+        targets=_names(entry, "targets", "pairs", label),
+        resources=_names(entry, "resources", "resources", label),
         label=label,
     )
+
+
+def _names(entry: dict[str, t.Any], key: str, of: str, label: str) -> tuple[str, ...]:
+    if key not in entry:
+        return ()
+    given = entry[key]
+    if not isinstance(given, list) or not given or not all(type(name) in (str, int) for name in given):
+        raise ValueError(f"{label}: {key} must be a list of the names of {of}; leave it out for all of them.")
+    return tuple(str(name) for name in given)
 
 
 def _day(given: t.Any, label: str) -> date:
@@ -96,9 +104,13 @@ def applied(
 def _judged(result: Result, entry: Acceptance, today: date | None) -> Result:
     if result.state != "fired":
         return result
+    left = tuple(name for name in result.resources if name not in entry.resources) if entry.resources else ()
+    if left or (entry.resources and not result.resources):
+        return replace(result, resources=left or result.resources)  # it fires for others, or nobody knows for whom
     over = today is None or today > entry.until
     told = {"owner": entry.owner, "reason": entry.reason, "until": entry.until.isoformat(), "over": over}
     if not over:
         return replace(result, state="accepted", accepted=told, next_steps=())
-    since = f"{entry.owner} had accepted this until {entry.until.isoformat()} ({entry.reason}); that is over."
+    end = "that is over" if today else "the evidence does not tell its day, so that nobody knows whether that is over"
+    since = f"{entry.owner} had accepted this until {entry.until.isoformat()} ({entry.reason}); {end}."
     return replace(result, accepted=told, explanation=f"{result.explanation} {since}")

@@ -15,7 +15,7 @@ from functools import lru_cache
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import accepted
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import gaps as gaps_of
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import verdict
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import text, usable
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import seen, text, usable
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.kinds import Kind
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import (
     SEVERITIES,
@@ -82,15 +82,16 @@ def diagnose(
         # Imported here: only who asks what if pays for it.
         from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import supposed
 
-        evidence, settings = supposed.gathered(evidence, settings, supposing)
-    evidence = kind.prepare(evidence)
+        evidence, settings = supposed.gathered(kind.prepare(evidence), settings, supposing)
+    else:
+        evidence = kind.prepare(evidence)
     causes = kind.causes()
     rules, acceptances = _merged(kind, rule_files, causes)
     facts = kind.derive(evidence, kind.collect(evidence), causes, settings)
     if supposing:
         facts = supposed.derived(facts, supposing)
     context = {**evidence, "facts": facts, "settings": settings, "target": target}
-    results = [evaluate(rule, context, lambda name: usable(evidence, name)) for rule in rules]
+    results = [evaluate(rule, context, lambda name: usable(evidence, name), lambda name: seen(evidence, name)) for rule in rules]
     results = accepted.applied(results, acceptances, text(target, "name"), accepted.day_of(evidence))
     ranked = verdict.candidates(kind, facts, results, causes, evidence)
     status = kind.status(evidence, facts)
@@ -118,6 +119,7 @@ def diagnose(
         "contradictions": kind.contradictions(evidence, facts),
         "gaps": gaps,
         "next_steps": steps,
+        **({"supposing": dict(supposing)} if supposing else {}),
     }
 
 
@@ -155,7 +157,7 @@ def loaded(kind_name: str, rule_files: t.Sequence[str] = ()) -> dict[str, t.Any]
     """What a diagnosis would apply: {rules: [...], accepted: [...]}, each entry with the file that it is `from`.
 
     rules: rule, severity, title, runbook, needs, cause, from ("shipped" or a path), replaces (whether it takes the place of
-    a shipped one). accepted: rule, owner, reason, until, targets, from. Raises RuleError.
+    a shipped one). accepted: rule, owner, reason, until, targets, resources, from. Raises RuleError.
     """
     kind = kind_of(kind_name)
     rules, dummy = _merged(kind, rule_files, kind.causes())
@@ -183,6 +185,7 @@ def loaded(kind_name: str, rule_files: t.Sequence[str] = ()) -> dict[str, t.Any]
                 "reason": entry.reason,
                 "until": entry.until.isoformat(),
                 "targets": list(entry.targets),
+                "resources": list(entry.resources),
                 "from": path,
             }
             for path, file in files

@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 
 USABLE = frozenset({"ok", "empty"})
+_NOTHING_THERE = frozenset({"not_configured", "not_applicable"})
 _TOO_LARGE = 1e15
 
 Row = t.Dict[str, t.Any]
@@ -30,6 +31,11 @@ def outcome(evidence: t.Any, name: str) -> str:
 def usable(evidence: t.Any, name: str) -> bool:
     """Whether the step's answer can carry a conclusion, also the conclusion that nothing is there."""
     return outcome(evidence, name) in USABLE
+
+
+def seen(evidence: t.Any, name: str) -> bool:
+    """Whether the step's answer leaves nothing in doubt: it can carry a conclusion, or there is nothing to read there."""
+    return usable(evidence, name) or outcome(evidence, name) in _NOTHING_THERE
 
 
 def rows(holder: t.Any, name: str) -> list[Row]:

@@ -167,7 +167,7 @@ def _rule(entry: t.Any, name: str, number: int, words: Words) -> Rule:
         raise RuleError(f"{label}: cause must be the id of one cause.")
     for key in ("needs", "sees"):
         for need in _texts(entry, key, label):
-            strange = sorted(set(need.split("|")) - set(words.steps))
+            strange = sorted(set(need.split("|") if key == "needs" else [need]) - set(words.steps))
             if strange:
                 raise RuleError(f"{label}: {key} names {strange[0]!r}; the steps are {', '.join(words.steps)}.")
     steps = entry.get("next_steps") or []
@@ -241,8 +241,13 @@ def truthy(value: t.Any) -> bool:
     return not (value is None or value is False or value == "" or value == [] or value == {})
 
 
-def evaluate(rule: Rule, context: dict[str, t.Any], usable: t.Callable[[str], bool]) -> Result:
-    """Apply one rule. A need written a|b is met when either step answered."""
+def evaluate(
+    rule: Rule, context: dict[str, t.Any], usable: t.Callable[[str], bool], seen: t.Callable[[str], bool] | None = None
+) -> Result:
+    """Apply one rule. A need written a|b is met when either step answered.
+
+    usable: whether a step answered; seen: whether it leaves nothing in doubt, which `sees` asks for (by default the same).
+    """
     missing = tuple(need for need in rule.needs if not any(usable(name) for name in need.split("|")))
     if missing:
         return Result(rule, "unknown", missing=missing)
@@ -251,7 +256,7 @@ def evaluate(rule: Rule, context: dict[str, t.Any], usable: t.Callable[[str], bo
     except (JMESPathError, ValueError, TypeError):  # the evidence has not the shape that the condition asks for
         return Result(rule, "unknown", missing=rule.needs)
     if not fired:
-        unseen = tuple(name for name in rule.sees if not usable(name))
+        unseen = tuple(name for name in rule.sees if not (seen or usable)(name))
         if unseen:
             return Result(rule, "unknown", missing=unseen)
         blind = any(truthy(_search(compiled, context)) for compiled in rule.unknown)

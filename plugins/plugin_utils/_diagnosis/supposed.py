@@ -6,13 +6,16 @@
 """What if a fact were another: values put at places that are named as rules and reports name them. Pure.
 
 A place is a JMESPath expression that leads to members or rows, for example keys.keys[?state=='Disabled'].state or
-facts.keys_refusing. It must be there already, so that a slip of the pen is not taken for an answer.
+facts.keys_refusing. It must be there already, so that a slip of the pen is not taken for an answer. Of the settings only
+the RPO is asked after the gathering; figures that a step has worked out with it stay as they are.
 """
 
 from __future__ import annotations
 
 import copy
 import typing as t
+
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import truthy
 
 try:
     import jmespath
@@ -24,6 +27,7 @@ except ImportError:  # rules need it too, and say that it is missing before anyt
 Document = t.Dict[str, t.Any]
 Place = t.Tuple[t.Any, t.Any]  # the dictionary or list, and the key or index in it
 _FACTS = "facts."
+_TYPES = {dict: "a dictionary", list: "a list", str: "a text", bool: "a boolean", int: "a number", float: "a number"}
 
 
 class SuppositionError(Exception):
@@ -50,7 +54,12 @@ def _changed(document: Document, supposing: t.Mapping[str, t.Any], mine: t.Calla
     wanted = {expression: value for expression, value in supposing.items() if mine(expression)}
     document = copy.deepcopy(document) if wanted else document
     for expression, value in wanted.items():
+        if expression.startswith("settings.") and expression != "settings.rpo_s":
+            raise SuppositionError(f"{expression!r} bears on the gathering alone; of the settings only settings.rpo_s can be supposed.")
         for holder, key in _places(expression, document):
+            if _TYPES.get(type(holder[key])) != _TYPES.get(type(value)) and None not in (holder[key], value):
+                is_, wanted = _TYPES.get(type(value)), _TYPES.get(type(holder[key]))
+                raise SuppositionError(f"{expression!r} holds {wanted}, and the value given for it is {is_}; give {wanted}.")
             holder[key] = copy.deepcopy(value)
     return document
 
@@ -64,7 +73,8 @@ def _places(expression: str, document: Document) -> list[Place]:
         raise SuppositionError(f"{expression!r} is no JMESPath expression that can be looked up: {problem}") from exc
     if not found:
         raise SuppositionError(
-            f"{expression!r} is nowhere in this evidence; give a place as findings cite it, like keys.keys[0].state."
+            f"{expression!r} is nowhere in this evidence; name a step and its members as they stand in evidence.json, like "
+            "keys.keys[0].state, or one of the derived facts."
         )
     return found
 
@@ -86,7 +96,7 @@ def _walk(node: dict[str, t.Any], values: list[t.Any]) -> list[Place]:
         lists = values if children[0]["type"] == "identity" else _held(_walk(children[0], values))
         rows = [(rows, index) for rows in lists if isinstance(rows, list) for index in range(len(rows))]
         if kind == "filter_projection":
-            rows = [(held, index) for held, index in rows if TreeInterpreter().visit(children[2], held[index])]
+            rows = [(held, index) for held, index in rows if truthy(TreeInterpreter().visit(children[2], held[index]))]
         return rows if children[1]["type"] == "identity" else _walk(children[1], _held(rows))
     raise SuppositionError("only members, [number], [*] and [?condition] lead to a place that can be changed.")
 

@@ -170,7 +170,7 @@ def _confidence(candidate: Candidate, blind: list[str]) -> tuple[str, str]:
         because = _CONFIGURED[level]
     if blind:
         level = min(level, 1)
-        because += f"; {' and '.join(blind)} could not be read"
+        because += f"; nothing is known of {' and '.join(blind)}"
         alone = candidate.recorders == ["controller"] and not candidate.confirms
         if candidate.weight > 0 and "logs" in blind and alone:
             level = 0
@@ -186,9 +186,9 @@ _HINTED = (
     "a message hints at it, and something that is independent of it agrees",
 )
 _CONFIGURED = (
-    "the settings are so that it can happen; no message names it, and its effect was not seen",
-    "the settings are so that it happens, and its effect was seen; no message names it",
-    "the settings are so that it happens, and its effect was seen in more than one way",
+    "what was read makes it possible; no message names it, and its effect was not seen",
+    "what was read points at it, and its effect was seen; no message names it",
+    "what was read shows it, in more than one way",
 )
 
 

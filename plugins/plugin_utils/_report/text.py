@@ -68,7 +68,7 @@ _FILE = _Room(
 
 
 def whole_report(diagnosis: Json, *, where: str | None = None) -> list[str]:
-    """The report file, line by line: what the screen shows, with nothing left out of its sections."""
+    """The report file, line by line: the sections of the screen with all their entries."""
     return _screen(diagnosis, _FILE, where)
 
 
@@ -96,7 +96,7 @@ def _screen(diagnosis: Json, room: _Room, where: str | None) -> list[str]:
     details = [
         _evidence(diagnosis, room),
         _notes(diagnosis, room),
-        _next_steps(diagnosis, room),
+        _next_steps(diagnosis, room, where),
         _gaps(diagnosis, room),
         _entry("REPORT", where) if where else [],
     ]
@@ -117,7 +117,12 @@ def _heading(diagnosis: Json) -> list[str]:
         if target.get(key):
             parts.append(f"{key} {target[key]}")
     text = _clean(" | ".join(part for part in parts if part))
-    return [_clip(text, WIDTH), "=" * min(len(text), WIDTH)]
+    supposed = "; ".join(f"{place} is {_plain_text(value)}" for place, value in _dict(diagnosis, "supposing").items())
+    return [
+        _clip(text, WIDTH),
+        "=" * min(len(text), WIDTH),
+        *(_entry("SUPPOSED", f"{supposed}. What follows is not so, but would be.", most=3) if supposed else []),
+    ]
 
 
 def _status(diagnosis: Json) -> list[str]:
@@ -293,18 +298,19 @@ def _notes(diagnosis: Json, room: _Room) -> list[str]:
     return lines
 
 
-def _next_steps(diagnosis: Json, room: _Room) -> list[str]:
+def _next_steps(diagnosis: Json, room: _Room, where: str | None) -> list[str]:
     steps = _list(diagnosis, "next_steps")
+    elsewhere = "the report (report.txt)" if where else "backup_sync_diagnosis.next_steps"
     lines: list[str] = []
     for number, step in enumerate(steps[: room.steps], 1):
         lines += _entry("NEXT" if number == 1 else "", f"{number}. {step.get('text') or ''}", most=room.step_lines)
-        lines += _command(step.get("command"), room.command_lines)
+        lines += _command(step.get("command"), room.command_lines, elsewhere)
     if len(steps) > room.steps:
-        lines += _entry("", f"and {len(steps) - room.steps} more in the report (report.txt)")
+        lines += _entry("", f"and {len(steps) - room.steps} more in {elsewhere}")
     return lines
 
 
-def _command(command: t.Any, most: int) -> list[str]:
+def _command(command: t.Any, most: int, elsewhere: str) -> list[str]:
     """The command in lines that can be copied; one that is too long for the screen is named, never cut in half."""
     if not command:
         return []
@@ -312,7 +318,7 @@ def _command(command: t.Any, most: int) -> list[str]:
     lines = [part for line in given for part in _broken(line, WIDTH - _LABEL - 5)]
     if len(lines) > most:
         if len(given) > 1 or most > 1:
-            return [f"{'':{_LABEL}}   (the text to use has {len(lines)} lines: see report.txt)"]
+            return [f"{'':{_LABEL}}   (the text to use has {len(lines)} lines: see {elsewhere})"]
         lines = given
     return [f"{'':{_LABEL}}   {'$ ' if not index else '  '}{line}" for index, line in enumerate(lines)]
 
@@ -326,7 +332,7 @@ def _gaps(diagnosis: Json, room: _Room) -> list[str]:
     lines: list[str] = []
     for remedy, steps in list(by_remedy.items())[: room.gaps]:
         names = list(dict.fromkeys(steps))
-        if len(names) > 3:  # the remedy is what the reader needs; it must not be cut off behind a long list
+        if len(names) > 3 and room is not _FILE:  # the remedy is what the reader needs; it must not be cut off behind a long list
             names = [names[0], f"{len(names) - 1} more"]
         text = ", ".join(names) + (f": {remedy}" if remedy else "")
         lines += _entry("GAPS" if not lines else "", text, most=room.step_lines)
@@ -398,7 +404,9 @@ def _plain_text(value: t.Any) -> str:
         return value
     if isinstance(value, dict):
         told = value.get("message") or value.get("text")
-        known = (f"{key}: {_plain_text(one)}" for key, one in value.items() if one is not None)
+        # that something never happened is telling; that a member is not known is not
+        held = {key: "never" if one is None and key.endswith("_at") else one for key, one in value.items()}
+        known = (f"{key}: {_plain_text(one)}" for key, one in held.items() if one is not None)
         return str(told) if told else ", ".join(known)
     if isinstance(value, list):
         return "; ".join(_plain_text(one) for one in value[:3]) + ("; ..." if len(value) > 3 else "")

@@ -83,12 +83,13 @@ def checked(rules: RoleRules, variables: Variables) -> dict[str, t.Any]:
 
 def check_rule_files(variables: Variables, name: str) -> None:
     """Raises BadParameter with all that is wrong in the user's rule files for the kind of target of this role."""
-    from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import RuleError, load_rules
+    from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.engine import loaded
+    from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import RuleError
 
     problems = []
     for path in variables[name]:
         try:
-            load_rules(str(path), name.split("_", 1)[0])
+            loaded(name.split("_", 1)[0], [str(path)])
         except RuleError as exc:
             problems.append(f"{name}: {exc}")
     if problems:
@@ -177,11 +178,12 @@ def shape_problems(
 def _member_problems(
     name: str, options: dict[str, t.Any], key: str, value: t.Any, examples: t.Mapping[str, t.Any]
 ) -> list[str]:
-    if key in options:
-        return shape_problems(f"{name}.{key}", options[key], value, examples)
+    known = next((option for option, of in options.items() if key == option or key in of.get("aliases", ())), None)
+    if known:
+        return shape_problems(f"{name}.{key}", options[known], value, examples)
     near = difflib.get_close_matches(key, options, n=1)
-    known = near or sorted(options)
-    listed = _or(known) if len(known) <= _MOST_LISTED else "one that the role's documentation lists"
+    offered = near or sorted(options)
+    listed = _or(offered) if len(offered) <= _MOST_LISTED else "one that the role's documentation lists"
     return [f"{name}.{key}: there is no such option; give {listed}."]
 
 

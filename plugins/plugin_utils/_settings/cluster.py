@@ -52,6 +52,9 @@ def _check_prometheus(variables: Variables, name: str) -> None:
     for one, other in PROMETHEUS_CONSTRAINTS["required_together"]:
         if len(options & {one, other}) == 1:
             raise BadParameter(f"{name}.{one}: {one} and {other} belong together; give both.")
+    for option, needed in PROMETHEUS_CONSTRAINTS["required_by"].items():
+        if option in options and not options >= set(needed):
+            raise BadParameter(f"{name}.{option}: it needs {' and '.join(needed)}; give both.")
     _check_connection(variables, name)
     if "prometheus_url" in options:
         try:

@@ -13,7 +13,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.sre.backup_sync.plugins.filter.loaded_rules import loaded_rules
 
 RULE = {"id": "own.rule", "runbook": "own", "title": "A rule", "severity": "info", "needs": [], "when": "jobs", "explanation": "x"}
-ENTRY = {"rule": "own.rule", "owner": "a", "reason": "b", "until": "2026-12-31", "targets": ["prod"]}
+ENTRY = {"rule": "own.rule", "owner": "a", "reason": "b", "until": "2026-12-31", "targets": ["prod"], "resources": ["orders"]}
 
 
 @pytest.fixture

@@ -73,12 +73,21 @@ def test_the_day_after_the_last_it_fires_again_and_says_so(accepting):
 
 
 def test_where_the_evidence_tells_no_day_nothing_is_accepted(accepting):
-    assert finding(diagnose(drifting(day="x"), rule_files=[accepting(ENTRY)]))["state"] == "fired"
+    told = finding(diagnose(drifting(day="x"), rule_files=[accepting(ENTRY)]))
+    assert told["state"] == "fired" and "the evidence does not tell its day" in told["explanation"]
 
 
-@pytest.mark.parametrize("targets, state", [(["t"], "accepted"), (["other"], "fired"), ([], "accepted")])
+@pytest.mark.parametrize("targets, state", [(["t"], "accepted"), (["other"], "fired"), (None, "accepted")])
 def test_it_is_for_the_pairs_that_it_names(accepting, targets, state):
-    assert finding(diagnose(drifting(), rule_files=[accepting({**ENTRY, "targets": targets})]))["state"] == state
+    entry = {**ENTRY, "targets": targets} if targets else ENTRY
+    assert finding(diagnose(drifting(), rule_files=[accepting(entry)]))["state"] == state
+
+
+def test_for_other_resources_it_goes_on_firing(accepting):
+    some = diagnose(drifting(), rule_files=[accepting({**ENTRY, "resources": ["orders", "users"]})])
+    assert finding(some)["state"] == "fired" and some["root_cause"]["confidence"] == "confirmed"
+    every = diagnose(drifting(), rule_files=[accepting({**ENTRY, "resources": ["ledger", "media", "orders", "users"]})])
+    assert finding(every)["state"] == "accepted"
 
 
 def test_of_two_the_longer_one_holds(accepting):
@@ -100,8 +109,12 @@ def test_what_did_not_fire_is_not_accepted(accepting):
         ({"reason": " "}, "the key 'reason' is missing; who accepts a finding says who, why and how long"),
         ({"until": "soon"}, "until is 'soon'; write the last day like 2026-12-31"),
         ({"until": 20261231.5}, "until is 20261231.5; write the last day"),
-        ({"untill": "2026-12-31"}, "unknown key 'untill'; the keys are owner, reason, rule, targets, until"),
-        ({"targets": "prod"}, "targets must be a list of the names of pairs"),
+        ({"untill": "2026-12-31"}, "unknown key 'untill'; the keys are owner, reason, resources, rule, targets, until"),
+        ({"targets": "prod"}, "targets must be a list of the names of pairs; leave it out for all of them"),
+        ({"targets": 7}, "targets must be a list"),
+        ({"targets": []}, "targets must be a list"),
+        ({"targets": [True]}, "targets must be a list"),
+        ({"resources": {"orders": 1}}, "resources must be a list of the names of resources"),
         ({"rule": "cluster.9.nothing"}, "accepted cluster.9.nothing: there is no rule of this id for targets of kind cluster"),
     ],
 )

@@ -21,7 +21,7 @@ from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._diagno
 
 EVIDENCE = {
     "keys": {
-        "keys": [{"arn": "a", "state": "Disabled"}, {"arn": "b", "state": "Enabled"}],
+        "keys": [{"arn": "a", "state": "Disabled", "uses": 0}, {"arn": "b", "state": "Enabled"}],
         "deep": [[{"n": 1}, {"n": 2}], [{"n": 3}]],
         "summary": {"unusable": 1, "none": None},
     }
@@ -29,28 +29,30 @@ EVIDENCE = {
 
 
 @pytest.mark.parametrize(
-    "place, path",
+    "place, path, new",
     [
-        ("keys.summary.unusable", ["keys", "summary", "unusable"]),
-        ("keys.summary.none", ["keys", "summary", "none"]),
-        ("keys.keys[1].state", ["keys", "keys", 1, "state"]),
-        ("keys.keys[-1].state", ["keys", "keys", 1, "state"]),
-        ("keys.keys[?arn=='b'].state", ["keys", "keys", 1, "state"]),
-        ("keys.keys[?state!='Enabled' && arn].state", ["keys", "keys", 0, "state"]),
-        ("keys.keys[0]", ["keys", "keys", 0]),
-        ("keys.deep[1][0].n", ["keys", "deep", 1, 0, "n"]),
-        ("settings.rpo_s", ["settings", "rpo_s"]),
-        ('keys."summary"', ["keys", "summary"]),
+        ("keys.summary.unusable", ["keys", "summary", "unusable"], 0),
+        ("keys.summary.none", ["keys", "summary", "none"], {"any": "thing"}),
+        ("keys.summary", ["keys", "summary"], None),
+        ("keys.keys[1].state", ["keys", "keys", 1, "state"], "x"),
+        ("keys.keys[-1].state", ["keys", "keys", 1, "state"], "x"),
+        ("keys.keys[?arn=='b'].state", ["keys", "keys", 1, "state"], "x"),
+        ("keys.keys[?state!='Enabled' && arn].state", ["keys", "keys", 0, "state"], "x"),
+        ("keys.keys[?uses].state", ["keys", "keys", 0, "state"], "x"),
+        ("keys.keys[0]", ["keys", "keys", 0], {}),
+        ("keys.deep[1][0].n", ["keys", "deep", 1, 0, "n"], 7.5),
+        ("settings.rpo_s", ["settings", "rpo_s"], 7200),
+        ('keys."summary"', ["keys", "summary"], {}),
     ],
 )
-def test_a_place_is_changed_and_nothing_else(place, path):
+def test_a_place_is_changed_and_nothing_else(place, path, new):
     document = {**EVIDENCE, "settings": {"rpo_s": 60}}
     expected = copy.deepcopy(document)
     holder = expected
     for step in path[:-1]:
         holder = holder[step]
-    holder[path[-1]] = {"is": "new"}
-    evidence, settings = gathered(EVIDENCE, {"rpo_s": 60}, {place: {"is": "new"}})
+    holder[path[-1]] = new
+    evidence, settings = gathered(EVIDENCE, {"rpo_s": 60}, {place: new})
     assert {**evidence, "settings": settings} == expected
     assert EVIDENCE["keys"]["keys"][1] == {"arn": "b", "state": "Enabled"}  # what was handed in stays
 
@@ -64,7 +66,7 @@ def test_all_that_a_place_leads_to_is_changed():
 @pytest.mark.parametrize(
     "place, sentence",
     [
-        ("keys.keyz", "'keys.keyz' is nowhere in this evidence; give a place"),
+        ("keys.keyz", "'keys.keyz' is nowhere in this evidence; name a step and its members"),
         ("keys.keys[7].state", "is nowhere in this evidence"),
         ("keys.keys[?arn=='z'].state", "is nowhere in this evidence"),
         ("keys.summary[0]", "is nowhere in this evidence"),
@@ -79,6 +81,22 @@ def test_all_that_a_place_leads_to_is_changed():
 def test_a_place_that_cannot_be_changed_is_refused(place, sentence):
     with pytest.raises(SuppositionError) as refused:
         gathered(EVIDENCE, {}, {place: 1})
+    assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "place, value, sentence",
+    [
+        ("keys.keys[0].state", ["x"], "'keys.keys[0].state' holds a text, and the value given for it is a list; give a text."),
+        ("keys.keys", "x", "holds a list, and the value given for it is a text; give a list."),
+        ("settings.rpo_s", "2h", "holds a number, and the value given for it is a text; give a number."),
+        ("keys.summary.unusable", True, "holds a number, and the value given for it is a boolean"),
+        ("settings.window_s", 60, "bears on the gathering alone; of the settings only settings.rpo_s can be supposed"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused(place, value, sentence):
+    with pytest.raises(SuppositionError) as refused:
+        gathered(EVIDENCE, {"rpo_s": 60.0, "window_s": 60.0}, {place: value})
     assert sentence in str(refused.value)
 
 

@@ -100,6 +100,7 @@ def test_every_bad_variable_is_told_at_once():
         ({"cluster_sync_prometheus": {"prometheus_url": "prom:9090"}}, "prometheus.prometheus_url: it must be an address"),
         ({"cluster_sync_prometheus": {"prometheus_service": {"name": "p"}}}, "service.namespace: it is missing; give it."),
         ({"cluster_sync_prometheus": {"prometheus_username": "u"}}, "prometheus_password belong together; give both."),
+        ({"cluster_sync_prometheus": {"prometheus_client_key": "k"}}, "client_key: it needs prometheus_client_cert; give both"),
         ({"cluster_sync_prometheus": {"max_rows": 2.5}}, "max_rows: it is no whole number but a number; give a whole"),
         (
             {"cluster_sync_prometheus": {"prometheus_url": "http://a", "prometheus_service": {"namespace": "a", "name": "b"}}},
@@ -137,6 +138,7 @@ def test_what_cannot_be_used_is_named_before_anything_is_read(changes, sentence)
         {"cluster_sync_source_backups": CUSTOM, "cluster_sync_expected": {"a": {"min": 1}}},
         {"cluster_sync_step_options": {"logs": {"max_rows": 1}}, "backup_sync_in_process": "false"},
         {"cluster_sync_name": "backup", "cluster_sync_source_namespace": "backup"},
+        {"cluster_sync_source": {"verify_ssl": False, "ssl_ca_cert": "ca.pem"}},
     ],
 )
 def test_what_can_be_used_is_not_refused(changes):
