@@ -55,13 +55,20 @@ def _changed(document: Document, supposing: t.Mapping[str, t.Any], mine: t.Calla
     document = copy.deepcopy(document) if wanted else document
     for expression, value in wanted.items():
         if expression.startswith("settings.") and expression != "settings.rpo_s":
-            raise SuppositionError(f"{expression!r} bears on the gathering alone; of the settings only settings.rpo_s can be supposed.")
+            raise SuppositionError(
+                f"{expression!r} bears on the gathering alone; of the settings only settings.rpo_s can be supposed."
+            )
         for holder, key in _places(expression, document):
-            if _TYPES.get(type(holder[key])) != _TYPES.get(type(value)) and None not in (holder[key], value):
-                is_, wanted = _TYPES.get(type(value)), _TYPES.get(type(holder[key]))
-                raise SuppositionError(f"{expression!r} holds {wanted}, and the value given for it is {is_}; give {wanted}.")
+            _check_type(expression, holder[key], value)
             holder[key] = copy.deepcopy(value)
     return document
+
+
+def _check_type(expression: str, held: t.Any, value: t.Any) -> None:
+    """What is not known can become anything, and anything not known."""
+    of, given = _TYPES.get(type(held)), _TYPES.get(type(value))
+    if of != given and held is not None and value is not None:
+        raise SuppositionError(f"{expression!r} holds {of}, and the value given for it is {given}; give {of}.")
 
 
 def _places(expression: str, document: Document) -> list[Place]:
