@@ -65,9 +65,9 @@ def _bundle(given: str) -> t.Any:
             bundle = json.load(file)
         check_bundle(bundle)
     except OSError as exc:
-        raise AnsibleLookupError(f"{path}: it cannot be read ({exc.strerror}); give the evidence.json of a run.") from exc
+        raise AnsibleLookupError(f"{path}: it cannot be read ({exc.strerror}); give the evidence.json of a run.") from None
     except ValueError as exc:
-        raise AnsibleLookupError(f"{path}: it is not JSON ({exc}); give the evidence.json of a run.") from exc
+        raise AnsibleLookupError(f"{path}: it is not JSON ({exc}); give the evidence.json of a run.") from None
     except BundleError as exc:
-        raise AnsibleLookupError(f"{path}: {exc}") from exc
+        raise AnsibleLookupError(f"{path}: {exc}") from None
     return bundle

@@ -290,6 +290,8 @@ def _config_sentence(text: str, options: dict[str, t.Any], name: str) -> str:
     context = options.get("context")
     if context and "context" in text.lower() and str(context) in text:
         return f"context: {_place(options)} has no context {context!r} ({name}); kubectl config get-contexts lists them."
+    if context and "No configuration found" in text:
+        return f"kubeconfig: {_place(options)} is no kubeconfig or not there ({name}); give kubeconfig, or host with api_key."
     if options.get("host") and not any(options.get(key) for key in ("kubeconfig", "context")):
         return f"host: no credentials go with it ({name}); give api_key, or client_cert with client_key."
     if not any(options.get(key) for key in ("kubeconfig", "context", "host")):

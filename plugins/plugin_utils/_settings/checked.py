@@ -33,7 +33,7 @@ class RoleRules:
     checks: {variable: what refuses it with a BadParameter}. required: variables whose check also runs when they are not
     given. durations: (variable, its name in the settings, at least in seconds, at most in days). defaults_to: {variable:
     the variable that it takes its value from}, so that what is told of one is not told of the other again. examples:
-    what a dictionary or a list looks like on the command line.
+    what a dictionary or a list looks like on the command line. aliases: other names of members of dictionaries.
     """
 
     role: str
@@ -42,6 +42,7 @@ class RoleRules:
     durations: tuple[tuple[str, str, float, int], ...]
     defaults_to: t.Mapping[str, str] = field(default_factory=dict)
     examples: t.Mapping[str, t.Any] = field(default_factory=dict)
+    aliases: t.Mapping[str, str] = field(default_factory=dict)
 
 
 def checked(rules: RoleRules, variables: Variables) -> dict[str, t.Any]:
@@ -50,7 +51,7 @@ def checked(rules: RoleRules, variables: Variables) -> dict[str, t.Any]:
     warnings: sentences on what is used and yet looks wrong. An empty duration is one that was not given: it is None in
     the settings.
     """
-    given = {name: value for name, value in variables.items() if value not in ("", None)}
+    given = {name: _own_names(value, rules.aliases) for name, value in variables.items() if value not in ("", None)}
     for name, other in rules.defaults_to.items():
         if given.get(name) == given.get(other):
             given.pop(name, None)
@@ -79,6 +80,10 @@ def checked(rules: RoleRules, variables: Variables) -> dict[str, t.Any]:
         "warnings": _strangers(rules.role, options, variables.get("names_given") or []),
         "settings": settings,
     }
+
+
+def _own_names(value: t.Any, aliases: t.Mapping[str, str]) -> t.Any:
+    return {aliases.get(key, key): held for key, held in value.items()} if isinstance(value, dict) else value
 
 
 def check_rule_files(variables: Variables, name: str) -> None:
@@ -178,12 +183,11 @@ def shape_problems(
 def _member_problems(
     name: str, options: dict[str, t.Any], key: str, value: t.Any, examples: t.Mapping[str, t.Any]
 ) -> list[str]:
-    known = next((option for option, of in options.items() if key == option or key in of.get("aliases", ())), None)
-    if known:
-        return shape_problems(f"{name}.{key}", options[known], value, examples)
+    if key in options:
+        return shape_problems(f"{name}.{key}", options[key], value, examples)
     near = difflib.get_close_matches(key, options, n=1)
-    offered = near or sorted(options)
-    listed = _or(offered) if len(offered) <= _MOST_LISTED else "one that the role's documentation lists"
+    known = near or sorted(options)
+    listed = _or(known) if len(known) <= _MOST_LISTED else "one that the role's documentation lists"
     return [f"{name}.{key}: there is no such option; give {listed}."]
 
 

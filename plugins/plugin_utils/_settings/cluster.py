@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.sre.backup_sync.plugins.module_utils._clients.api import check_address, timeout_of
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.api import (
+    check_address,
+    connection_spec,
+    timeout_of,
+)
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.prometheus_options import (
     PROMETHEUS_CONSTRAINTS,
     base_url,
@@ -95,6 +99,7 @@ RULES = RoleRules(
         "cluster_sync_name": "cluster_sync_namespace",
         "cluster_sync_source_namespace": "cluster_sync_namespace",
     },
+    aliases={alias: option for option, spec in connection_spec().items() for alias in spec.get("aliases", ())},
     examples={
         "cluster_sync_source": {"context": "eu-west"},
         "cluster_sync_destination": {"context": "eu-dr"},
