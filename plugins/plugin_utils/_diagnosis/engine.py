@@ -77,14 +77,12 @@ def diagnose(
     target = bundle.get("target") if isinstance(bundle.get("target"), dict) else {}
     settings = bundle.get("settings") if isinstance(bundle.get("settings"), dict) else {}
     kind = kind_of(target["kind"])
-    evidence = bundle["evidence"]
+    evidence = kind.prepare(bundle["evidence"])
     if supposing:
         # Imported here: only who asks what if pays for it.
         from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import supposed
 
-        evidence, settings = supposed.gathered(kind.prepare(evidence), settings, supposing)
-    else:
-        evidence = kind.prepare(evidence)
+        evidence, settings = supposed.gathered(evidence, settings, supposing)
     causes = kind.causes()
     rules, acceptances = _merged(kind, rule_files, causes)
     facts = kind.derive(evidence, kind.collect(evidence), causes, settings)
