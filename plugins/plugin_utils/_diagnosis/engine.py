@@ -22,6 +22,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules i
     Result,
     Rule,
     RuleError,
+    RuleFile,
     evaluate,
     load_file,
     load_rules,
@@ -84,7 +85,7 @@ def diagnose(
 
         evidence, settings = supposed.gathered(evidence, settings, supposing)
     causes = kind.causes()
-    rules, acceptances = _merged(kind, rule_files, causes)
+    rules, acceptances = _merged(kind, _read(kind, rule_files), causes)
     facts = kind.derive(evidence, kind.collect(evidence), causes, settings)
     if supposing:
         facts = supposed.derived(facts, supposing)
@@ -132,14 +133,17 @@ def _settle_by(
     return root.confirm_by if root and root.confirm_by else gaps_of.settle_by(kind, root, runner_up, gaps, facts)
 
 
+def _read(kind: Kind, rule_files: t.Sequence[str]) -> list[tuple[str, RuleFile]]:
+    return [(path, load_file(path, kind.words.kind)) for path in rule_files]
+
+
 def _merged(
-    kind: Kind, rule_files: t.Sequence[str], causes: t.Mapping[str, t.Any]
+    kind: Kind, files: list[tuple[str, RuleFile]], causes: t.Mapping[str, t.Any]
 ) -> tuple[list[Rule], list[accepted.Acceptance]]:
     """Shipped rules, then the user's, and the accepted findings; a user's rule with a shipped id takes its place."""
     merged: OrderedDict[str, Rule] = OrderedDict((rule.id, rule) for rule in shipped_rules(kind.words.kind))
     acceptances: list[accepted.Acceptance] = []
-    for path in rule_files:
-        file = load_file(path, kind.words.kind)
+    for path, file in files:
         for rule in file.rules:
             if rule.cause is not None and rule.cause not in causes:
                 raise RuleError(f"{path}: rule {rule.id}: there is no cause {rule.cause!r} in the catalogue.")
@@ -158,8 +162,8 @@ def loaded(kind_name: str, rule_files: t.Sequence[str] = ()) -> dict[str, t.Any]
     a shipped one). accepted: rule, owner, reason, until, targets, resources, from. Raises RuleError.
     """
     kind = kind_of(kind_name)
-    rules, dummy = _merged(kind, rule_files, kind.causes())
-    files = [(path, load_file(path, kind_name)) for path in rule_files]
+    files = _read(kind, rule_files)
+    rules, dummy = _merged(kind, files, kind.causes())
     origin = {rule.id: path for path, file in files for rule in file.rules}
     shipped = {rule.id for rule in shipped_rules(kind_name)}
     return {
