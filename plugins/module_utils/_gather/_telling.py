@@ -32,6 +32,9 @@ GENERAL = (
     r"|broken pipe|\bthrottl|\bslowdown\b|\bslow down\b|\bquota\b|\balready locked\b|unexpected EOF|\bx509\b"
 )
 
+_NO_REGEX = (re.error, OverflowError, RecursionError)
+_LOOK_BEHIND = "(?<"
+
 _LONG = 4096  # characters; of longer lines only the surroundings of a word are matched, which bounds every pattern
 _SHORTEST = 3
 _LEAST_WORD = 4
@@ -55,21 +58,23 @@ class Match(t.NamedTuple):
 
 
 class Telling:
-    """The runbook's phrases and the patterns, compiled once for a run; safe to use from several threads."""
+    """The runbook's phrases and the patterns, compiled at most once for a run; safe to use from several threads."""
 
     def __init__(self, patterns: t.Sequence[str], parameter: str = "patterns") -> None:
         """Raises BadParameter, naming the pattern that is no regular expression."""
-        self._compiled: list[re.Pattern[str]] = []
+        self._parameter = parameter
+        self._patterns: list[str] = []
+        self._compiled: dict[int, re.Pattern[str]] = {}  # those that have met a line
         needed: list[frozenset[str]] = []  # per pattern the best of its requirements, empty if it has none
         self._required: list[_Checks] = []  # per pattern all that can be checked on a shape
-        for pattern in (*map(re.escape, PHRASES), *patterns):
+        for at, pattern in enumerate((*map(re.escape, PHRASES), *patterns)):
+            self._patterns.append(pattern)
+            if _LOOK_BEHIND in pattern:
+                self._regex(at)  # the one mistake that only compiling finds
             try:
-                self._compiled.append(re.compile(pattern, re.IGNORECASE))
-            except (re.error, OverflowError, RecursionError) as exc:
-                raise BadParameter(
-                    f"{parameter}: {pattern[:200]!r} is no regular expression ({exc}); correct or remove it."
-                ) from exc
-            parts = _parts_of(pattern)
+                parts = _parts_of(pattern)
+            except _NO_REGEX as exc:
+                raise self._refusal(pattern, exc) from exc
             needed.append(max(_clauses(parts), key=_worth, default=frozenset()))
             self._required.append(_on_shapes(parts))
         self._by_word: dict[bytes, tuple[int, ...]] = {
@@ -82,6 +87,20 @@ class Telling:
         self._without_digit = tuple(word for word in self._by_word if word not in self._with_digit)
         self._always = tuple(at for at, found in enumerate(needed) if not found)
         self._shapes: dict[bytes, tuple[int, ...]] = {}  # of lines without their digits: the patterns to try
+
+    def _regex(self, at: int) -> re.Pattern[str]:
+        """Compiled when a line first needs it: most patterns never meet one."""
+        if at not in self._compiled:
+            try:
+                self._compiled[at] = re.compile(self._patterns[at], re.IGNORECASE)
+            except _NO_REGEX as exc:
+                raise self._refusal(self._patterns[at], exc) from exc
+        return self._compiled[at]
+
+    def _refusal(self, pattern: str, why: Exception) -> BadParameter:
+        return BadParameter(
+            f"{self._parameter}: {pattern[:200]!r} is no regular expression ({why}); correct or remove it."
+        )
 
     def search(self, block: bytes) -> list[Match]:
         """The telling lines of a block of whole lines (free of ANSI sequences), in order."""
@@ -148,7 +167,7 @@ class Telling:
             for at in patterns:
                 if (told and at >= len(PHRASES)) or (at < len(PHRASES) and PHRASES[at] in phrases):
                     continue
-                match = self._compiled[at].search(part)
+                match = self._regex(at).search(part)
                 if match is None:
                     continue
                 first = offset + match.start() if first is None else min(first, offset + match.start())
@@ -214,11 +233,8 @@ def requirements(pattern: str) -> list[frozenset[str]]:
 
 
 def _parts_of(pattern: str) -> list[_Part]:
-    """All that every match of the pattern contains; nothing when the pattern cannot be taken apart."""
-    try:
-        return _parts(sre_parse.parse(pattern, re.IGNORECASE))
-    except (re.error, OverflowError, RecursionError):
-        return []
+    """All that every match of the pattern contains. Raises one of _NO_REGEX."""
+    return _parts(sre_parse.parse(pattern, re.IGNORECASE))
 
 
 def _parts(parsed: t.Any) -> list[_Part]:

@@ -215,12 +215,8 @@ class _PatternReader:
 def required_literals(pattern: str) -> frozenset[str] | None:
     """Literals of which every match of the pattern contains at least one; None if it has none of useful length.
 
-    Raises ValueError if the pattern is no regex or could take more than linear time.
+    The pattern is a regular expression. Raises ValueError if it could take more than linear time.
     """
-    try:
-        _compiled(pattern)
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from error
     return _PatternReader(pattern).literals()
 
 
@@ -295,16 +291,29 @@ def _cause(file: str, raw: Mapping[str, t.Any], words: Words) -> Cause:
 
 
 def read_regex(file: str, name: str, key: str, value: t.Any) -> str:
-    """Join a pattern given as a list, and check it."""
+    """Join a pattern given as a list, and check those of users.
+
+    The shipped ones are checked by the unit tests: most are never met in a run, and to compile all takes longer than the
+    whole diagnosis.
+    """
     parts = value if isinstance(value, list) else [value]
     if not parts or not all(isinstance(part, str) and part for part in parts):
         raise CatalogueError(file, name, key, "must be a regular expression or a list of them")
     pattern = "|".join(parts)
+    if file == USER_ENTRIES:
+        check_regex(file, name, key, pattern)
+    return pattern
+
+
+def check_regex(file: str, name: str, key: str, pattern: str) -> None:
+    """Raises CatalogueError if it is no regular expression, or could take more than linear time."""
     try:
+        _compiled(pattern)
         required_literals(pattern)
+    except re.error as error:
+        raise CatalogueError(file, name, key, f"not a regular expression: {error}") from error
     except ValueError as error:
         raise CatalogueError(file, name, key, str(error)) from error
-    return pattern
 
 
 def _signature(file: str, raw: Mapping[str, t.Any], causes: Mapping[str, Cause]) -> Signature:
@@ -339,34 +348,26 @@ def _check_whole(lists: Mapping[str, tuple[Signature, ...]]) -> None:
             raise CatalogueError(SIGNATURES, signature.id, "beats", f"there is no entry {other!r}")
 
 
-@functools.lru_cache(maxsize=1)
-def _shipped() -> dict[str, list[t.Any]]:
-    """The raw entries of both files, by list, each id once. Read once a process."""
-    raw: dict[str, list[t.Any]] = {}
-    for file, names in ((CAUSES, {"causes"}), (SIGNATURES, set(_SCHEMA) - {"causes"})):
-        data = read_yaml(file)
-        for list_name in sorted(set(data) ^ names):
-            raise CatalogueError(file, list_name, "-", "is missing" if list_name in names else "unknown list")
-        for list_name, entries in data.items():
-            ids = set()
-            for number, entry in enumerate(entries):
-                _check_entry(file, list_name, entry, number)
-                if entry["id"] in ids:
-                    raise CatalogueError(file, entry["id"], "id", f"used twice in {list_name}")
-                ids.add(entry["id"])
-        raw.update(data)
-    return raw
+@functools.lru_cache(maxsize=None)
+def _shipped(file: str) -> dict[str, list[t.Any]]:
+    """The raw entries of one file by list, each id once. Read once a process."""
+    names = set(_SCHEMA) - {"causes"} if file == SIGNATURES else {"causes"}
+    data = read_yaml(file)
+    for list_name in sorted(set(data) ^ names):
+        raise CatalogueError(file, list_name, "-", "is missing" if list_name in names else "unknown list")
+    for list_name, entries in data.items():
+        ids = set()
+        for number, entry in enumerate(entries):
+            _check_entry(file, list_name, entry, number)
+            if entry["id"] in ids:
+                raise CatalogueError(file, entry["id"], "id", f"used twice in {list_name}")
+            ids.add(entry["id"])
+    return data
 
 
-def load_causes(name: str, words: Words) -> dict[str, Cause]:
+def load_causes(file: str, words: Words) -> dict[str, Cause]:
     """The causes of one file of the catalogue by id. Raises CatalogueError."""
-    found: dict[str, Cause] = {}
-    for number, entry in enumerate(read_yaml(name).get("causes") or []):
-        _check_entry(name, "causes", entry, number)
-        if entry["id"] in found:
-            raise CatalogueError(name, entry["id"], "id", "used twice in causes")
-        found[entry["id"]] = _cause(name, entry, words)
-    return found
+    return {entry["id"]: _cause(file, entry, words) for entry in _shipped(file)["causes"]}
 
 
 def load_catalogue(extra: Mapping[str, t.Any] | None = None) -> Catalogue:
@@ -375,7 +376,7 @@ def load_catalogue(extra: Mapping[str, t.Any] | None = None) -> Catalogue:
     extra: {name of a list: [entries]} with the lists of signatures.yml and "causes". An entry with a known id changes
     the keys it names, any other is appended. Raises CatalogueError with file, entry and key.
     """
-    raw = dict(_shipped())
+    raw = {**_shipped(CAUSES), **_shipped(SIGNATURES)}
     origin: dict[tuple[str, str], str] = {}
     for list_name, added in (extra or {}).items():
         if list_name not in _SCHEMA:

@@ -152,12 +152,6 @@ class Classifier:
         catalogue = load_catalogue(extra)
         self.causes: Mapping[str, Cause] = catalogue.causes
         self._lists = catalogue.lists
-        benign = self._lists["benign_patterns"]
-        self._index = _LiteralIndex(
-            (*self._lists["log_patterns"], *(entry for entry in benign if entry.scope == "line"))
-        )
-        self._spans = _LiteralIndex(entry for entry in benign if entry.scope == "span")
-        self._kinds = tuple((_LiteralIndex(self._lists[name]), kind) for name, kind in KIND_LISTS)
         self._reasons = {
             where: {reason: entry for entry in self._lists[name] for reason in entry.reasons} if name else {}
             for where, name in REASON_LISTS.items()
@@ -204,10 +198,20 @@ class Classifier:
                     return entry.id
         return None
 
-    def telling_patterns(self) -> list[str]:
-        """Regexes of the log lines worth keeping: all that name a cause, a symptom or a final end."""
-        telling = [entry.pattern for entry in self._lists["log_patterns"] if not entry.benign]
-        return telling + [entry.pattern for entry in self._lists["final_patterns"]]
+    # The indexes are made when the first text comes: a bundle of healthy clusters has none.
+
+    @functools.cached_property
+    def _index(self) -> _LiteralIndex:
+        harmless = (entry for entry in self._lists["benign_patterns"] if entry.scope == "line")
+        return _LiteralIndex((*self._lists["log_patterns"], *harmless))
+
+    @functools.cached_property
+    def _spans(self) -> _LiteralIndex:
+        return _LiteralIndex(entry for entry in self._lists["benign_patterns"] if entry.scope == "span")
+
+    @functools.cached_property
+    def _kinds(self) -> tuple[tuple[_LiteralIndex, str], ...]:
+        return tuple((_LiteralIndex(self._lists[name]), kind) for name, kind in KIND_LISTS)
 
     # --- reasons and exit codes ---------------------------------------------------------------------------------------
 
@@ -344,5 +348,7 @@ def default_classifier() -> Classifier:
 
 
 def telling_patterns() -> list[str]:
-    """The regexes by which the log step decides which lines to keep; see Classifier.telling_patterns."""
-    return default_classifier().telling_patterns()
+    """The regexes of the log lines worth keeping: all that name a cause, a symptom or a final end."""
+    lists = load_catalogue().lists
+    telling = [entry.pattern for entry in lists["log_patterns"] if not entry.benign]
+    return telling + [entry.pattern for entry in lists["final_patterns"]]

@@ -11,10 +11,7 @@ import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import Atom, say, weight
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import Row, rows, step, text
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import (
-    Classifier,
-    default_classifier,
-)
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import default_classifier
 
 # Job states in which a copy has not come to a good end.
 BROKEN_STATES = frozenset({"failed", "failing", "blocked", "starting", "overdue"})
@@ -22,8 +19,7 @@ _WORKLOADS = frozenset({"Pod", "Job", "CronJob"})
 
 
 class _Collector:
-    def __init__(self, classifier: Classifier, resource_of_job: dict[str, str]) -> None:
-        self._classifier = classifier
+    def __init__(self, resource_of_job: dict[str, str]) -> None:
         self._resource_of_job = resource_of_job
         self.atoms: list[Atom] = []
 
@@ -43,10 +39,9 @@ class _Collector:
         final: bool = False,
     ) -> None:
         """Classify one message and keep it unless it is unknown or benign."""
-        known_tool = self._classifier.tool_of(tool) if tool else None
-        verdict = self._classifier.classify(
-            message or "", where=where, reason=reason, exit_code=exit_code, tool=known_tool
-        )
+        classifier = default_classifier()  # made with the first message: healthy clusters have none
+        known_tool = classifier.tool_of(tool) if tool else None
+        verdict = classifier.classify(message or "", where=where, reason=reason, exit_code=exit_code, tool=known_tool)
         if verdict.cause is None or verdict.kind == "benign":
             return
         job = text(row, "job")
@@ -71,7 +66,7 @@ class _Collector:
 
 def collect(evidence: t.Any) -> list[Atom]:
     """All atoms of a cluster bundle, in the order of the steps."""
-    collector = _Collector(default_classifier(), _resources_by_job(evidence))
+    collector = _Collector(_resources_by_job(evidence))
     _from_jobs(evidence, collector)
     _from_pods(evidence, collector)
     _from_events(evidence, collector)

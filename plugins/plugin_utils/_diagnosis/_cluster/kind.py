@@ -7,8 +7,10 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import CAUSES, load_causes
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster import facts as facts_of
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster.atoms import collect
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster.gaps import (
@@ -16,7 +18,6 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluste
     SETTLE,
     contradictions,
 )
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import default_classifier
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import rows, step, text, usable
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.kinds import Causes, Kind
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import CLUSTER
@@ -24,8 +25,9 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words i
 _MOVER_HOPS = frozenset({"mover_scheduled", "mover_ran", "transfer", "store"})
 
 
+@functools.lru_cache(maxsize=1)
 def _causes() -> Causes:
-    return default_classifier().causes
+    return load_causes(CAUSES, CLUSTER)
 
 
 def status(evidence: t.Any, facts: dict[str, t.Any]) -> str:

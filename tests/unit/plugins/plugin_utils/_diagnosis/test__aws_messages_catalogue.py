@@ -16,11 +16,11 @@ import yaml
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import _aws_messages
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._aws_messages import (
-    CatalogueError,
     classify,
     load_messages,
     region_causes,
 )
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import CatalogueError, check_regex
 
 ROOT = Path(__file__).resolve().parents[5]
 RAW = yaml.safe_load(
@@ -101,8 +101,6 @@ def _change(key: str, value: t.Any) -> dict[str, t.Any]:
         ("fix", "", "fix: must be a text"),
         ("source", 7, "source: must be a text"),
         ("colour", "red", "colour: unknown key"),
-        ("pattern", "a.*b", "repeats without bound"),
-        ("pattern", "(unclosed", "not a regular expression"),
         ("pattern", "Access Denied", "must be in lower case"),
         ("pattern", None, "pattern: must be a regular expression"),
         ("sample", None, "sample: must be a text"),
@@ -120,6 +118,16 @@ def test_a_wrong_entry_is_refused_by_name(key: str, value: t.Any, says: str):
     with pytest.raises(CatalogueError, match=re.escape(says)) as caught:
         load_messages(_change(key, value), region_causes())
     assert str(caught.value).startswith("messages_aws.yml: entry A0")
+
+
+def test_every_pattern_is_a_bounded_regular_expression():
+    messages = load_messages(RAW, region_causes())
+    entries = [*messages.of_jobs, *messages.of_collector]
+    patterns = [wording.pattern for entry in entries for wording in entry.wordings]
+    patterns += [pattern for entry in entries for pattern, dummy in entry.by_words]
+    assert len(patterns) > 100
+    for pattern in patterns:
+        check_regex("messages_aws.yml", "x", "pattern", pattern)
 
 
 def test_a_wrong_list_is_refused():

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import _catalogue
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import (
     CatalogueError,
+    check_regex,
     load_catalogue,
     required_literals,
 )
@@ -31,6 +32,13 @@ ALL_PATTERNS = sorted({entry.pattern for entries in CATALOGUE.lists.values() for
 def test_every_pattern_can_be_prefiltered() -> None:
     """A pattern without a literal is tried on every line; one list may not fill up with those."""
     assert [entry.id for entry in LOG_PATTERNS if required_literals(entry.pattern) is None] == []
+
+
+def test_every_pattern_is_a_bounded_regular_expression() -> None:
+    """They are not checked when they are loaded."""
+    patterns = [*ALL_PATTERNS, *(entry.unless for entries in CATALOGUE.lists.values() for entry in entries if entry.unless)]
+    for pattern in patterns:
+        check_regex("signatures.yml", "x", "pattern", pattern)
 
 
 def test_prefilter_lets_every_sample_pass() -> None:
