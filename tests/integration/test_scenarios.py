@@ -23,7 +23,7 @@ REVIEWS = {"selfsubjectaccessreviews", "selfsubjectrulesreviews"}
 
 # AWS calls that read; each begins with one of these words.
 READ_WORDS = ("Describe", "Get", "List", "Filter", "Lookup", "AssumeRole", "StartQuery", "StopQuery", "Simulate")
-BATCH = 6  # scenarios whose labs run at the same time, so that one playbook takes all of them
+BATCH = 10  # scenarios whose labs run at the same time, so that one playbook takes all of them
 ALL = [
     pytest.param((kind, first, name), id=f"{kind}-{name}", marks=pytest.mark.xdist_group(f"{kind}-{first}"))
     for kind in harness.SCENARIOS

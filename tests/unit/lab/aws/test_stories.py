@@ -54,15 +54,20 @@ def _points(stage: Stage, side: str) -> list[Row]:
     return list(stage.side(side).place.all("recovery_points"))
 
 
-@pytest.fixture(scope="module", params=_SCENARIOS, ids=lambda path: path.stem)
-def told(request: pytest.FixtureRequest) -> tuple[RegionScenario, Stage]:
-    scenario = load_region_scenario(request.param)
-    assert scenario.name == request.param.stem
-    return scenario, build_stage(scenario, _NOW)
+@pytest.mark.parametrize("path", _SCENARIOS, ids=lambda path: path.stem)
+def test_scenario(path: Path) -> None:
+    scenario = load_region_scenario(path)
+    assert scenario.name == path.stem
+    stage = build_stage(scenario, _NOW)
+    _every_row_has_the_shape_of_aws(stage)
+    _links_hold(stage)
+    _destination_points_are_of_the_destination(stage)
+    _the_same_on_every_start(scenario, stage)
+    _what_is_expected_is_stated_in_known_words(scenario)
 
 
-def test_every_row_has_the_shape_of_aws(told: tuple[RegionScenario, Stage]) -> None:
-    world = told[1].world
+def _every_row_has_the_shape_of_aws(stage: Stage) -> None:
+    world = stage.world
     for place in world.places.values():
         for collection, rows in place.rows.items():
             if collection == "metrics":
@@ -84,8 +89,7 @@ def test_every_row_has_the_shape_of_aws(told: tuple[RegionScenario, Stage]) -> N
                 check_row("kms", "ListGrants", grant, "Grants")
 
 
-def test_links_hold(told: tuple[RegionScenario, Stage]) -> None:
-    stage = told[1]
+def _links_hold(stage: Stage) -> None:
     backups = {row["BackupJobId"]: row for row in stage.source.place.all("backup_jobs")}
     copies = {row["CopyJobId"]: row for row in _copies(stage)}
     assert len(copies) == len(_copies(stage)), "two copy jobs of one id"
@@ -118,8 +122,7 @@ def test_links_hold(told: tuple[RegionScenario, Stage]) -> None:
     assert young <= named, "a recovery point that no copy job made"
 
 
-def test_destination_points_are_of_the_destination(told: tuple[RegionScenario, Stage]) -> None:
-    stage = told[1]
+def _destination_points_are_of_the_destination(stage: Stage) -> None:
     for point in _points(stage, "destination"):
         assert f":{stage.destination.region}:" in point["RecoveryPointArn"]
         assert f":{stage.source.region}:" in point["ResourceArn"] or point["ResourceArn"].startswith("arn:aws:s3:::")
@@ -133,8 +136,7 @@ def test_destination_points_are_of_the_destination(told: tuple[RegionScenario, S
             assert vault["NumberOfRecoveryPoints"] == len(held)
 
 
-def test_the_same_on_every_start(told: tuple[RegionScenario, Stage]) -> None:
-    scenario, stage = told
+def _the_same_on_every_start(scenario: RegionScenario, stage: Stage) -> None:
     again = build_stage(scenario, _NOW)
     assert list(again.world.places) == list(stage.world.places)
     for key, place in stage.world.places.items():
@@ -143,8 +145,7 @@ def test_the_same_on_every_start(told: tuple[RegionScenario, Stage]) -> None:
     assert again.world.roles == stage.world.roles and again.world.identities == stage.world.identities
 
 
-def test_what_is_expected_is_stated_in_known_words(told: tuple[RegionScenario, Stage]) -> None:
-    scenario = told[0]
+def _what_is_expected_is_stated_in_known_words(scenario: RegionScenario) -> None:
     assert scenario.title and scenario.expect["status"]
     assert set(scenario.expect) <= _EXPECTED and set(scenario.must_not) <= _FORBIDDEN
     for key, value in scenario.expect.items():

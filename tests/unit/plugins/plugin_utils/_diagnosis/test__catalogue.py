@@ -78,12 +78,13 @@ def test_required_literals(pattern: str, literals: set[str] | None) -> None:
 
 @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-@pytest.mark.parametrize("pattern", ALL_PATTERNS)
-def test_every_match_contains_a_required_literal(pattern: str, data: st.DataObject) -> None:
-    literals = required_literals(pattern)
-    if literals is not None:
-        text = data.draw(st.from_regex(pattern))
-        assert not re.search(pattern, text) or any(literal in text for literal in literals)
+@pytest.mark.parametrize("first", range(0, len(ALL_PATTERNS), 10))
+def test_every_match_contains_a_required_literal(first: int, data: st.DataObject) -> None:
+    for pattern in ALL_PATTERNS[first : first + 10]:
+        literals = required_literals(pattern)
+        if literals is not None:
+            text = data.draw(st.from_regex(pattern))
+            assert not re.search(pattern, text) or any(literal in text for literal in literals), pattern
 
 
 def test_file_that_is_no_yaml_is_named(tmp_path, monkeypatch) -> None:
