@@ -58,7 +58,7 @@ typing: tree
 	$(IN_COPY) && mypy --config-file mypy.ini tests/tools/provide.py tests/tools/tree.py tests/tools/ansible_test.py
 
 integration: tree prometheus
-	$(IN_COPY) && python -m pytest tests/integration -n 2 --dist loadgroup -q -p no:cacheprovider
+	$(IN_COPY) && python -m pytest tests/integration -n 2 --dist loadgroup --no-loadscope-reorder -q -p no:cacheprovider
 
 bench: tree prometheus
 	@$(IN_COPY) && python tests/bench/bench_cluster.py --output "$(TOP)/build/bench.json"

@@ -13,6 +13,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.files import folder_name, write_files
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.pseudonyms import KINDS, renamed
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.text import report_lines, whole_report
 
 # What each choice of fail_on counts as red.
@@ -32,6 +33,7 @@ _ARGUMENTS: dict[str, t.Any] = {
     "path": {"type": "raw", "default": ""},
     "formats": {"type": "list", "elements": "str", "default": list(_FORMATS)},
     "fail_on": {"type": "raw", "default": "never"},
+    "rename": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -46,8 +48,11 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         dummy, arguments = self.validate_argument_spec(_ARGUMENTS)
         arguments = plain(arguments)
-        diagnosis = arguments["diagnosis"]
         problems = _problems(arguments)
+        if not problems and arguments["rename"]:
+            together = {name: arguments[name] for name in ("evidence", "diagnosis")}
+            arguments.update(renamed(together, arguments["rename"]))
+        diagnosis = arguments["diagnosis"]
         folder, files, problem = (None, [], " ".join(problems)) if problems else _write(arguments)
         lines = report_lines(diagnosis, where=folder)
         if problems or "text" in arguments["formats"]:
@@ -68,6 +73,8 @@ def _problems(arguments: dict[str, t.Any]) -> list[str]:
         found.append("path (sync_report_dir): it is no text; give one folder, or leave it empty for no files.")
     if not set(arguments["formats"]) <= set(_FORMATS):
         found.append(f"formats (sync_report_formats): it has more than these: {', '.join(_FORMATS)}; remove the rest.")
+    if not set(arguments["rename"]) <= set(KINDS):
+        found.append(f"rename (sync_report_rename): it has more than these: {', '.join(KINDS)}; remove the rest.")
     if str(arguments["fail_on"]) not in _RED:
         found.append(f"fail_on (sync_report_fail_on): it is none of its values; give one of {', '.join(_RED)}.")
     return found

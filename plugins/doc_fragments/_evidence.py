@@ -22,6 +22,11 @@ options:
     type: str
     choices: [fail, report]
     default: fail
+  redaction_key:
+    description:
+      - Key of the tokens that stand for credentials in the evidence, so that one secret has one token in all steps.
+      - By default each run of C(ansible-playbook) makes one that nobody knows.
+    type: str
   max_rows:
     description:
       - At most so many rows in each list of the evidence, worst first.

@@ -16,6 +16,8 @@ import re
 import typing as t
 from datetime import datetime, timedelta, timezone
 
+from ansible_collections.sre.backup_sync.plugins.module_utils._redaction import mask
+
 OUTCOMES = (
     "ok",  # read, and something was there
     "empty",  # read completely, and nothing was there
@@ -253,56 +255,6 @@ def plain(value: t.Any) -> t.Any:
     if isinstance(value, datetime):
         return rfc3339(value)
     return str(value)
-
-
-# ---------------------------------------------------------------------------------------------------------- mask
-
-_MASK = "********"
-_SECRETS = (
-    # user:password@ and token@ in URLs, up to the last @ before the path
-    (re.compile(r"(?P<keep>://(?:[^\s/:@]{1,256}:)?)[^\s/]{1,512}(?=@)"), r"\g<keep>" + _MASK),
-    # signed URLs and query strings
-    (
-        re.compile(
-            r"(?i)(?P<keep>\b(?:X-Amz-(?:Signature|Credential|Security-Token)|X-Goog-Signature|sig|signature|sv_?token|"
-            r"access_?token|AWSAccessKeyId)=)[^&\s\"']{1,2048}"
-        ),
-        r"\g<keep>" + _MASK,
-    ),
-    # Authorization headers and bearer tokens
-    (re.compile(r"(?i)(?P<keep>\bauthorization[\"']?\s*[:=]\s*[\"']?)[^\r\n\"']{1,4096}"), r"\g<keep>" + _MASK),
-    (re.compile(r"(?i)(?P<keep>\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,4096}"), r"\g<keep>" + _MASK),
-    # key=value and key: value where the key names a secret
-    (
-        re.compile(
-            r"(?i)(?P<keep>\b[\w.-]{0,64}(?:passw(?:or)?d|pwd|passphrase|secret(?:[ _-]?access)?(?:[ _-]?key)?|credentials?|"
-            r"(?:api|private|account|storage|encryption)[_-]?key)[\"']?\s{0,8}[:=]\s{0,8})"
-            r"(?:\"[^\"\r\n]{1,4096}\"?|'[^'\r\n]{1,4096}'?|[^\s\"',;&]{3,4096})"
-        ),
-        r"\g<keep>" + _MASK,
-    ),
-    # "ExpiredToken: The provided ..." is no secret: a token needs "=", or a header's name before the colon
-    (re.compile(r"(?i)(?P<keep>\b[\w.-]{0,64}token=|\bX-[\w-]{0,64}Token:\s{0,8})[^\s\"',;&]{3,4096}"), r"\g<keep>" + _MASK),
-    # options of a command line
-    (re.compile(r"(?i)(?P<keep>--?[\w-]{0,64}(?:pass(?:word)?|token|secret|key)\s{1,8})[^\s-][^\s]{2,4096}"), r"\g<keep>" + _MASK),
-    # well-known shapes: AWS access keys, JSON web tokens, GitHub tokens, PEM private keys
-    (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), _MASK),
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{8,2048}\.[A-Za-z0-9_-]{8,4096}\.[A-Za-z0-9_-]{0,2048}"), _MASK),
-    (re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{20,255}|glpat-[\w-]{16,255}|hvs\.[\w-]{16,255})\b"), _MASK),
-    (re.compile(r"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^-]{0,16384}(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?"), _MASK),
-)
-_SECRET_HINT = re.compile(
-    r"(?i)://[^\s/]{0,800}@|=|pass|pwd|secret|credential|token|key|bearer|basic|authorization|akia|asia|eyj|gh[pousr]_|glpat|hvs"
-)
-
-
-def mask(text: str) -> str:
-    """The text with what looks like a credential replaced; linear in the length of the text."""
-    if not _SECRET_HINT.search(text):
-        return text
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
-    return text
 
 
 def clip(text: t.Any, most: int = 600) -> str | None:

@@ -22,6 +22,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     ReadFailed,
     plain,
 )
+from ansible_collections.sre.backup_sync.plugins.module_utils._redaction import mask_all, use_key
 
 Params = t.Dict[str, t.Any]
 
@@ -52,6 +53,7 @@ class Step:
         return dict(
             self.argument_spec,
             on_error={"type": "str", "choices": ["fail", "report"], "default": "fail"},
+            redaction_key={"type": "str", "no_log": True},
         )
 
 
@@ -93,6 +95,8 @@ def run_step(step: Step, params: Params, clients: t.Any) -> dict[str, t.Any]:
     Raises StepFailed for unusable parameters, and, with on_error=fail, for a source that did not answer.
     """
     params = plain(params)
+    if params.get("redaction_key"):
+        use_key(params["redaction_key"])
     try:
         gathered = step.gather(params, clients)
     except BadParameter as exc:
@@ -103,7 +107,7 @@ def run_step(step: Step, params: Params, clients: t.Any) -> dict[str, t.Any]:
         if requests["throttled"]:
             gathered.warnings.append(f"AWS asked to slow down {requests['throttled']} times; these calls were tried again.")
     result = json.loads(
-        json.dumps({"changed": False, "evidence": gathered.evidence, "feed": gathered.feed}, default=str)
+        json.dumps({"changed": False, "evidence": mask_all(gathered.evidence), "feed": gathered.feed}, default=str)
     )
     if gathered.warnings:
         result["warnings"] = gathered.warnings

@@ -50,6 +50,16 @@ options:
     elements: str
     choices: [text, json]
     default: [text, json]
+  rename:
+    description:
+      - What gets another name on the screen and in the files, so that they can be shown to others.
+      - V(account_ids) numbers the AWS accounts; V(host_names) the hosts, nodes and addresses that messages and settings name.
+      - One name has one pseudonym in the screen and all files of a report; the verdict stays what it is.
+      - Commands of the next steps then have to be read with the real names in mind.
+    type: list
+    elements: str
+    choices: [account_ids, host_names]
+    default: []
   fail_on:
     description:
       - The status from which on the task fails.

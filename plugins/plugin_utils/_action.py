@@ -13,6 +13,7 @@ async, another Python.
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 import time
 import typing as t
@@ -26,6 +27,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients.factory import Clients
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
+from ansible_collections.sre.backup_sync.plugins.module_utils._redaction import use_key
 from ansible_collections.sre.backup_sync.plugins.module_utils._step import (
     Step,
     StepFailed,
@@ -35,6 +37,8 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._step import (
 
 
 _PROGRESS_S = 3.0
+# Made where the workers are forked from, so that one secret has one token in all steps of a run.
+_REDACTION_KEY = secrets.token_hex(16)
 
 
 class StepAction(ActionBase):
@@ -55,7 +59,7 @@ class StepAction(ActionBase):
         result = super().run(tmp, variables)
         extra = self.extra_arguments()
         if not in_process:
-            arguments = _with_whole_paths({**extra, **self._task.args})
+            arguments = _with_whole_paths({"redaction_key": _REDACTION_KEY, **extra, **self._task.args})
             done = self._execute_module(
                 module_args=arguments, task_vars=variables, wrap_async=bool(self._task.async_val)
             )
@@ -86,12 +90,13 @@ class StepAction(ActionBase):
         validator = ArgumentSpecValidator(self.step.full_argument_spec(), **self.step.constraints)
         arguments = {key: value for key, value in arguments.items() if value is not None}
         checked = validator.validate(arguments)
-        secrets = set(checked._no_log_values)  # pylint: disable=protected-access
+        hidden = set(checked._no_log_values)  # pylint: disable=protected-access
         for option in ("kubeconfig", "source"):
-            secrets |= kubeconfig_secrets(arguments.get(option))
+            hidden |= kubeconfig_secrets(arguments.get(option))
         if checked.error_messages:
-            return remove_values({"failed": True, "msg": self._refusal(checked)}, secrets)
+            return remove_values({"failed": True, "msg": self._refusal(checked)}, hidden)
         params = checked.validated_parameters
+        use_key(_REDACTION_KEY)
         with self._environment():
             clients = Clients(params, run_folder=C.DEFAULT_LOCAL_TMP)
             clients.progress = self._progress()
@@ -99,7 +104,7 @@ class StepAction(ActionBase):
                 result = run_step(self.step, params, clients)
             except StepFailed as failure:
                 result = dict(failure.result, failed=True, msg=failure.message)
-        return remove_values(result, secrets) if secrets else result
+        return remove_values(result, hidden) if hidden else result
 
     def _progress(self) -> t.Callable[[str], None]:
         """Tells whoever watches how far a long reading is, every few seconds; a short one stays silent."""

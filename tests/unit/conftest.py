@@ -4,14 +4,18 @@
 
 """The same generated examples on every run, so that what turns red is due to a change.
 
-To look for more: python -m pytest --hypothesis-profile=default tests/unit
+To look for more: python -m pytest --hypothesis-profile=default tests/unit. The package `lab` of the tests is importable.
 """
 
 from __future__ import annotations
 
 import gc
+import sys
+from pathlib import Path
 
 from hypothesis import settings
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")

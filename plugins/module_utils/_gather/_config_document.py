@@ -13,7 +13,8 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, mask, parse_duration, plain
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, parse_duration, plain
+from ansible_collections.sre.backup_sync.plugins.module_utils._redaction import mask, token
 
 try:
     import yaml
@@ -79,7 +80,7 @@ def shown(path: str | None, value: t.Any) -> t.Any:
     if value is None or isinstance(value, (bool, int, float)) and not is_secret(path):
         return value
     if is_secret(path):
-        return "********"
+        return token(value)
     text = value if isinstance(value, str) else json.dumps(_without_secrets(plain(value)), sort_keys=True)
     text = mask(text[: _SHOWN * 4])
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
@@ -87,7 +88,7 @@ def shown(path: str | None, value: t.Any) -> t.Any:
 
 def _without_secrets(value: t.Any) -> t.Any:
     if isinstance(value, dict):
-        return {name: "********" if is_secret(name) else _without_secrets(item) for name, item in value.items()}
+        return {name: token(item) if is_secret(name) else _without_secrets(item) for name, item in value.items()}
     return [_without_secrets(item) for item in value] if isinstance(value, list) else value
 
 

@@ -15,7 +15,7 @@ import re
 import typing as t
 from urllib.parse import urlsplit
 
-from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import mask
+from ansible_collections.sre.backup_sync.plugins.module_utils._redaction import mask
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._config_document import leaves
 
 _AREA = r"(?:af|ap|ca|cn|eu|eusc-de|il|me|mx|sa|us|us-gov|us-iso[a-z]?)"

@@ -13,7 +13,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, human, mask, parse_duration
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, human, parse_duration
+from ansible_collections.sre.backup_sync.plugins.module_utils._redaction import mask
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _schedule
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._config_document import (
     Config,

@@ -5,62 +5,11 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import pytest
 from ansible_collections.sre.backup_sync.plugins.module_utils import _evidence as tools
 from ansible_collections.sre.backup_sync.plugins.module_utils._step import kubeconfig_secrets
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "https://user:s3cr3tvalue@host/path",
-        "https://user:p@s3cr3tvalue@host/path",
-        "https://s3cr3tvalue@host/path",
-        "X-Amz-Signature=s3cr3tvalue&x=1",
-        "Authorization: AWS4-HMAC-SHA256 Credential=s3cr3tvalue",
-        "Bearer s3cr3tvalue123",
-        "RESTIC_PASSWORD=s3cr3tvalue",
-        'password: "two s3cr3tvalue words"',
-        "secret access key: s3cr3tvalue",
-        "AccountKey=s3cr3tvalue==",
-        "AZURE_STORAGE_KEY=s3cr3tvalue",
-        "encryption_key: s3cr3tvalue",
-        "token=s3cr3tvalue",
-        "X-Vault-Token: s3cr3tvalue",
-        "rclone copy --sftp-pass s3cr3tvalue src dst",
-        "mover --password s3cr3tvalue",
-    ],
-)
-def test_secrets_are_masked(text):
-    assert "s3cr3tvalue" not in tools.mask(text)
-    assert "*" in tools.mask(text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "dial tcp: lookup objects.dr.example.com on 10.96.0.10:53: no such host",
-        "ExpiredToken: The provided token has expired.",
-        "exceeded quota: backup-quota, requested: requests.memory=256Mi, used: requests.memory=4Gi",
-        "repository is already locked by PID 41 on backup-sync-orders-q7x2p",
-        'User "system:serviceaccount:backup:backup-sync" cannot create resource "jobs"',
-        "NoSuchKey: The specified key does not exist. key=orders/latest.img",
-    ],
-)
-def test_what_tells_the_cause_stays_readable(text):
-    assert tools.mask(text) == text
-
-
-def test_masking_is_linear():
-    took = []
-    for size in (20_000, 80_000):
-        start = time.process_time()
-        tools.mask("token " * (size // 6))
-        took.append(time.process_time() - start)
-    assert took[1] < 12 * max(took[0], 0.002)
 
 
 @pytest.mark.parametrize(

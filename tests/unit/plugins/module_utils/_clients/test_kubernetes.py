@@ -6,26 +6,20 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from email.utils import formatdate
-from pathlib import Path
 
 import pytest
 
-TESTS = str(Path(__file__).resolve().parents[4])
-if TESTS not in sys.path:
-    sys.path.insert(0, TESTS)
-
-from ansible_collections.sre.backup_sync.plugins.module_utils._clients.kubernetes import (  # noqa: E402
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.kubernetes import (
     Clock,
     Cluster,
     grant_for,
     path_of,
 )
-from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed  # noqa: E402
-from lab.run import Lab  # noqa: E402
-from lab.scenario import Scenario  # noqa: E402
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
+from lab.run import Lab
+from lab.scenario import Scenario
 
 JOBS = "/apis/batch/v1/namespaces/backup/jobs"
 SNAPSHOTS = "/apis/snapshot.storage.k8s.io/v1/namespaces/backup/volumesnapshots"

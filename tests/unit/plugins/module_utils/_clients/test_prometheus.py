@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,20 +15,16 @@ from typing import Any
 
 import pytest
 
-TESTS = str(Path(__file__).resolve().parents[4])
-if TESTS not in sys.path:
-    sys.path.insert(0, TESTS)
-
-from lab import prometheus as lab  # noqa: E402
-from lab.apiserver import proxy  # noqa: E402
-from lab.run import Lab  # noqa: E402
-from lab.scenario import Scenario  # noqa: E402
-from ansible_collections.sre.backup_sync.plugins.module_utils._clients.factory import Clients  # noqa: E402
-from ansible_collections.sre.backup_sync.plugins.module_utils._clients.prometheus import QueryRefused  # noqa: E402
-from ansible_collections.sre.backup_sync.plugins.module_utils._clients.prometheus_options import (  # noqa: E402
+from lab import prometheus as lab
+from lab.apiserver import proxy
+from lab.run import Lab
+from lab.scenario import Scenario
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.factory import Clients
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.prometheus import QueryRefused
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.prometheus_options import (
     prometheus_spec,
 )
-from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (  # noqa: E402
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     BadParameter,
     ReadFailed,
 )

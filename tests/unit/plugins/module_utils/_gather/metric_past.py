@@ -6,21 +6,15 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
-TESTS = str(Path(__file__).resolve().parents[4])
-if TESTS not in sys.path:
-    sys.path.insert(0, TESTS)
-
-from lab import prometheus as lab  # noqa: E402
-from ansible_collections.sre.backup_sync.plugins.module_utils._clients.factory import Clients  # noqa: E402
-from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (  # noqa: E402
+from lab import prometheus as lab
+from ansible_collections.sre.backup_sync.plugins.module_utils._clients.factory import Clients
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     parse_time,
     seconds_between,
 )
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather import metrics  # noqa: E402
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather import metrics
 
 RATE = "backup_copy_job_success_rate"
 DURATION = "backup_copy_job_duration"
