@@ -11,7 +11,6 @@ import json
 import re
 import typing as t
 from collections import Counter
-from pathlib import Path
 
 import harness
 import pytest

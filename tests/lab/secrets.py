@@ -49,7 +49,7 @@ def _fill(kind: str, chance: random.Random) -> Planted:
         "asia": "ASIA" + _some(chance, string.ascii_uppercase, 16),
         "pem": _some(chance, _LETTERS, 64),
     }
-    holes = {name for dummy, name, dummy, dummy in string.Formatter().parse(kind) if name}
+    holes = {part[1] for part in string.Formatter().parse(kind) if part[1]}
     pem = f"-----BEGIN PRIVATE KEY----- {secrets['pem']} -----END PRIVATE KEY-----"
     return Planted(kind.format(**{**secrets, "pem": pem}), tuple(secrets[name] for name in sorted(holes)))
 
