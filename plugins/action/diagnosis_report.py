@@ -49,9 +49,9 @@ class ActionModule(ActionBase):
         dummy, arguments = self.validate_argument_spec(_ARGUMENTS)
         arguments = plain(arguments)
         problems = _problems(arguments)
-        if not problems and arguments["rename"]:
+        if arguments["rename"]:  # of a wrong choice nobody knows what it was to hide, so all names are
             together = {name: arguments[name] for name in ("evidence", "diagnosis")}
-            arguments.update(renamed(together, arguments["rename"]))
+            arguments.update(renamed(together, KINDS if problems else arguments["rename"]))
         diagnosis = arguments["diagnosis"]
         folder, files, problem = (None, [], " ".join(problems)) if problems else _write(arguments)
         lines = report_lines(diagnosis, where=folder)

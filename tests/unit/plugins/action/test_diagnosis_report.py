@@ -98,3 +98,23 @@ def test_options_that_cannot_be_used_are_named_after_the_screen(report):
 def test_an_empty_folder_is_none(report, path):
     result, dummy = report(path=path)
     assert result["files"] == [] and not result.get("failed")
+
+
+EVIDENCE = {"text": "lookup objects.dr.example.com: no such host", "arn": "arn:aws:backup:eu-west-1:111122223333:x"}
+
+
+def test_names_are_hidden_in_all_that_is_told(report, tmp_path):
+    told = {**DIAGNOSIS, "root_cause": {**DIAGNOSIS["root_cause"], "title": "objects.dr.example.com does not resolve"}}
+    result, shown = report(
+        diagnosis=told, path=str(tmp_path), evidence=EVIDENCE, rename=["account_ids", "host_names"]
+    )
+    files = "".join(path.read_text() for path in (tmp_path / "prod").iterdir())
+    assert not any(name in files + shown + str(result) for name in ("objects.dr", "111122223333"))
+    assert "host-1.invalid" in shown and "host-1.invalid" in files and "000000000001" in files
+
+
+def test_a_wrong_choice_of_names_shows_none(report):
+    told = {**DIAGNOSIS, "root_cause": {**DIAGNOSIS["root_cause"], "title": "https://objects.dr.example.com fails"}}
+    result, shown = report(diagnosis=told, rename=["hosts"])
+    assert result["failed"] and "rename (sync_report_rename)" in result["msg"] and "host_names" in result["msg"]
+    assert "objects.dr" not in shown
