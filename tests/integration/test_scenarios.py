@@ -90,8 +90,12 @@ def _root(diagnosis: dict[str, t.Any]) -> dict[str, t.Any]:
     return diagnosis["root_cause"] or {"cause": None, "confidence": None}
 
 
+def _rules(diagnosis: dict[str, t.Any], state: str) -> set[str]:
+    return {finding["rule"] for finding in diagnosis["findings"] if finding["state"] == state}
+
+
 def _fired(diagnosis: dict[str, t.Any]) -> set[str]:
-    return {finding["rule"] for finding in diagnosis["findings"] if finding["state"] == "fired"}
+    return _rules(diagnosis, "fired")
 
 
 def _check(diagnosis: dict[str, t.Any], described: dict[str, t.Any]) -> list[str]:
@@ -112,7 +116,9 @@ def _check(diagnosis: dict[str, t.Any], described: dict[str, t.Any]) -> list[str
             allowed = value if isinstance(value, list) else [value]
             if seen[name] not in allowed:
                 wrong.append(f"{name} is {seen[name]}, expected {value}")
-    wrong += [f"{rule} did not fire" for rule in expect.get("fired", []) if rule not in _fired(diagnosis)]
+    for state in ("fired", "clear", "unknown"):
+        stated = expect.get(state, [])
+        wrong += [f"{rule} is not {state}" for rule in stated if rule not in _rules(diagnosis, state)]
     gaps = {gap["step"] for gap in diagnosis["gaps"]}
     wrong += [f"no gap is told for {step}" for step in expect.get("gaps", []) if step not in gaps]
     for name, values in must_not.items():

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.engine import kind_of, shipped_rules
 
 SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "rules_table.py"
 
@@ -29,11 +31,38 @@ def test_the_page_is_current(kind):
     assert table.path.read_text(encoding="utf-8") == _script().page(table), "run python tests/tools/rules_table.py"
 
 
-def test_every_paragraph_is_proven_by_a_scenario():
-    page = _script().page(TABLES["cluster"])
-    told = [line.split(" | ") for line in page.splitlines() if line.startswith("| ") and "`cluster." in line]
-    proven = {number for cells in told if cells[5].strip(" |") for number in cells[0].strip("| ").split(", ")}
-    assert {"1", "2", "3", "4", "5", "6"} <= proven
+def _runbook(kind):
+    return yaml.safe_load(_script().RUNBOOKS.read_text(encoding="utf-8"))[kind]
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_each_step_has_a_module_and_its_evidence(kind):
+    modules = {path.stem for path in (SCRIPT.parents[2] / "plugins" / "modules").glob("*.py")}
+    steps = _runbook(kind)["steps"]
+    assert [number for number, *dummy in steps] == list(range(1, 9))
+    told = [pair for dummy, dummy, read in steps for pair in read]
+    assert told and {module for module, dummy in told} <= modules
+    assert {key for dummy, key in told} == set(kind_of(kind).words.steps)
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_each_sentence_is_proven_to_fire_to_stay_clear_and_to_be_unknown(kind):
+    known = {rule.id for rule in shipped_rules(kind)}
+    stated = {state: set(_script().stated_in(TABLES[kind], state)) for state in _script().STATES}
+    missing = [
+        (says, state)
+        for dummy, says, rules in _runbook(kind)["sentences"]
+        for state, proven in stated.items()
+        if not proven & set(rules)
+    ]
+    assert missing == []
+    assert {rule for dummy, dummy, rules in _runbook(kind)["sentences"] for rule in rules} <= known
+    assert set.union(*stated.values()) <= known
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_each_paragraph_has_sentences(kind):
+    assert {number for number, *dummy in _runbook(kind)["sentences"]} == set(range(1, 7))
 
 
 def test_both_runbooks_have_a_page():

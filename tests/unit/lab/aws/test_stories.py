@@ -38,7 +38,7 @@ _SHAPES: dict[str, list[tuple[str, str, str | None]]] = {
     "health_events": [("health", "DescribeEvents", "events")],
     "quotas": [("service-quotas", "GetServiceQuota", "Quota")],
 }
-_EXPECTED = {"status", "cause", "confidence", "scope", "dr_readiness", "alert", "pattern", "gaps", "fired"}
+_EXPECTED = {"status", "cause", "confidence", "scope", "dr_readiness", "alert", "pattern", "gaps", "fired", "clear", "unknown"}
 _FORBIDDEN = _EXPECTED | {"causes"}
 
 
