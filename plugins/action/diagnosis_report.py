@@ -13,6 +13,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.files import folder_name, write_files
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.options import FORMATS, report_problems
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.pseudonyms import KINDS, renamed
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.text import report_lines, whole_report
 
@@ -24,14 +25,12 @@ _RED = {
     "unknown": frozenset({"failing", "lagging", "inconclusive"}),
 }
 
-_FORMATS = ("text", "json")
-
-# Values are looked at by _problems(), which names the role's variable too and lets the screen be printed all the same.
+# Values are looked at by report_problems(), which names the role's variable too and lets the screen be printed all the same.
 _ARGUMENTS: dict[str, t.Any] = {
     "diagnosis": {"type": "dict", "required": True},
     "evidence": {"type": "dict"},
     "path": {"type": "raw", "default": ""},
-    "formats": {"type": "list", "elements": "str", "default": list(_FORMATS)},
+    "formats": {"type": "list", "elements": "str", "default": list(FORMATS)},
     "fail_on": {"type": "raw", "default": "never"},
     "rename": {"type": "list", "elements": "str", "default": []},
 }
@@ -48,7 +47,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         dummy, arguments = self.validate_argument_spec(_ARGUMENTS)
         arguments = plain(arguments)
-        problems = _problems(arguments)
+        problems = report_problems(arguments)
         if arguments["rename"]:  # of a wrong choice nobody knows what it was to hide, so all names are
             together = {name: arguments[name] for name in ("evidence", "diagnosis")}
             arguments.update(renamed(together, KINDS if problems else arguments["rename"]))
@@ -64,20 +63,6 @@ class ActionModule(ActionBase):
         else:
             result["lines"] = lines
         return result
-
-
-def _problems(arguments: dict[str, t.Any]) -> list[str]:
-    """One sentence for each option that cannot be used."""
-    found = []
-    if isinstance(arguments["path"], (dict, list, bool)):
-        found.append("path (sync_report_dir): it is no text; give one folder, or leave it empty for no files.")
-    if not set(arguments["formats"]) <= set(_FORMATS):
-        found.append(f"formats (sync_report_formats): it has more than these: {', '.join(_FORMATS)}; remove the rest.")
-    if not set(arguments["rename"]) <= set(KINDS):
-        found.append(f"rename (sync_report_rename): it has more than these: {', '.join(KINDS)}; remove the rest.")
-    if str(arguments["fail_on"]) not in _RED:
-        found.append(f"fail_on (sync_report_fail_on): it is none of its values; give one of {', '.join(_RED)}.")
-    return found
 
 
 def _write(arguments: dict[str, t.Any]) -> tuple[str | None, list[str], str | None]:

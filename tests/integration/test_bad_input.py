@@ -74,7 +74,7 @@ CASES: dict[str, tuple[t.Callable[[harness.Lab, Path], dict[str, t.Any]], str]] 
     ),
     "report directory that is a file": (
         lambda lab, tmp: {"sync_report_dir": _a_file(tmp)},
-        r"sync_report_dir\): the report cannot be written to",
+        r"sync_report_dir\): no folder can be made at",
     ),
     "kubeconfig that is a number": (
         lambda lab, tmp: {"cluster_sync_destination": {"kubeconfig": 7}},
@@ -155,14 +155,24 @@ def test_a_rule_file_with_an_unknown_key(tmp_path: Path) -> None:
     assert re.search(r"cluster_sync_rule_files: .{0,300}rule own.rule: unknown key 'titel'", _plain(run.output))
 
 
-def test_the_screen_comes_before_what_cannot_be_reported(healthy: harness.Lab, tmp_path: Path) -> None:
-    odd = '{"sync_report_dir": ["x"], "sync_report_formats": ["pdf"], "sync_report_fail_on": "often"}'
+def test_options_of_the_report_are_refused_before_anything_is_read(healthy: harness.Lab, tmp_path: Path) -> None:
+    odd = '{"sync_report_dir": ["x"], "sync_report_formats": ["pdf"], "sync_report_fail_on": "often", "sync_report_rename": "x"}'
+    before = len(healthy.audit())
     run = harness.play(tmp_path, _values(healthy, tmp_path), "-e", odd)
     said = _plain(run.output)
     assert run.code != 0 and "Traceback" not in said and "argument_spec_data" not in said
-    assert re.search(r"STATUS +HEALTHY", said)
-    for variable in ("sync_report_dir", "sync_report_formats", "sync_report_fail_on"):
-        assert re.search(rf"\({variable}\): it (is|has) ", said), said[-3000:]
+    for variable in ("sync_report_dir", "sync_report_formats", "sync_report_fail_on", "sync_report_rename"):
+        assert re.search(rf"\({variable}\): it (is|cannot) ", said), said[-3000:]
+    assert len(healthy.audit()) == before
+
+
+def test_the_screen_comes_before_what_cannot_be_written(healthy: harness.Lab, tmp_path: Path) -> None:
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "backup").write_text("where the folder of the target should be")
+    run = harness.play(tmp_path, _values(healthy, tmp_path, sync_report_dir=str(tmp_path / "reports")))
+    said = _plain(run.output)
+    assert run.code != 0 and "Traceback" not in said
+    assert re.search(r"STATUS +HEALTHY", said) and "the report cannot be written to" in said
 
 
 def test_metrics_alone_are_diagnosed(healthy: harness.Lab, tmp_path: Path) -> None:

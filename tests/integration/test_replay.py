@@ -106,3 +106,16 @@ def test_one_sentence(name: str, tmp_path: Path) -> None:
     run = harness.play(tmp_path, values, playbook=REPLAY)
     assert run.code != 0 and "Traceback" not in run.output
     assert sentence in _said(run), run.output[-3000:]
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (["/nowhere.yml"], "cluster_sync_rule_files: /nowhere.yml: the rule file cannot be read"),
+        ("own.yml", "cluster_sync_rule_files: it is no list but a text"),
+    ],
+)
+def test_rule_files_that_cannot_be_used_get_one_sentence(tmp_path: Path, value: t.Any, sentence: str) -> None:
+    run = harness.play(tmp_path, {"cluster_sync_rule_files": value}, playbook="sre.backup_sync.rules")
+    assert run.code != 0
+    assert sentence in run.output and "Traceback" not in run.output and "Error while resolving" not in run.output

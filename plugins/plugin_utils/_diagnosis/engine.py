@@ -272,6 +272,7 @@ def _next_steps(
     """The steps of the cause first, then those of other fired rules, and how to close the gaps.
 
     The first step of each further cause comes right after the first of the root cause: none of them mends the other.
+    A sentence that also stands with a command is told with it only.
     """
     listed: list[dict[str, str]] = []
     by_cause = [[own.step(step) for step in _steps_of(item)] for item, own in told]
@@ -285,7 +286,10 @@ def _next_steps(
             listed.extend(fill.step(item) for item in result.next_steps)
     if not told:
         listed.extend({"text": gap["close"]} for gap in gaps if gap["close"])
-    return _unique(listed)[:_MOST_STEPS]
+    with_command = {item["text"] for item in listed if item.get("command")}
+    return _unique(
+        [item for item in listed if item.get("command") or item["text"] not in with_command]
+    )[:_MOST_STEPS]
 
 
 def _steps_of(candidate: verdict.Candidate) -> list[t.Mapping[str, str]]:

@@ -35,6 +35,8 @@ _HOST_IN_TEXT = tuple(
 )
 # What stands for a host in a text: the longest run of the characters that names are made of.
 _WORD = re.compile(r"[A-Za-z0-9](?:[\w.:-]*[A-Za-z0-9])?")
+_REGISTRY = re.compile(r"([A-Za-z0-9][\w-]{0,62}(?:\.[\w-]{1,63}){1,10})(?::\d{1,5})?/")  # before the path of an image
+_IMAGE_IN_TEXT = re.compile(r"(?i)\bimage:?\s{0,2}[\"']?(?=[\w.-]{1,253}[:/])" + _REGISTRY.pattern)
 _NO_NAMES = frozenset({"localhost", "tcp", "udp", "host"})
 
 
@@ -77,6 +79,9 @@ def _hosts(member: str | None, text: str) -> t.Iterator[str]:
     names = [name for pattern in _HOST_IN_TEXT for name in pattern.findall(text)]
     if member in _HOST_MEMBERS and re.fullmatch(_HOST, text):
         names.append(text)
+    names += _IMAGE_IN_TEXT.findall(text)
+    registry = _REGISTRY.match(text) if member == "image" else None
+    names += [registry.group(1)] if registry else []
     for name in names:
         if name.lower() not in _NO_NAMES and not _is_here(name):
             yield name

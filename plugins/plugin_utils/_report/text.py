@@ -328,7 +328,9 @@ def _gaps(diagnosis: Json, room: _Room) -> list[str]:
     by_remedy: dict[str, list[str]] = {}
     for gap in _list(diagnosis, "gaps"):
         what = f"{gap.get('step')} ({str(gap.get('outcome') or 'unknown').replace('_', ' ')})"
-        by_remedy.setdefault(str(gap.get("close") or gap.get("effect") or ""), []).append(what)
+        told = "" if gap.get("grant") else _sentence(gap.get("message"))  # what a grant is for says the grant itself
+        remedy = str(gap.get("close") or gap.get("effect") or "")
+        by_remedy.setdefault(" ".join(filter(None, (told, remedy))), []).append(what)
     lines: list[str] = []
     for remedy, steps in list(by_remedy.items())[: room.gaps]:
         names = list(dict.fromkeys(steps))
@@ -339,6 +341,12 @@ def _gaps(diagnosis: Json, room: _Room) -> list[str]:
     if len(by_remedy) > room.gaps:
         lines += _entry("", f"and {len(by_remedy) - room.gaps} more")
     return lines
+
+
+def _sentence(text: t.Any) -> str:
+    """The text with an end."""
+    told = str(text or "").strip()
+    return told if not told or told.endswith((".", "!", "?")) else f"{told}."
 
 
 # ----------------------------------------------------------------------------------------------------------- layout

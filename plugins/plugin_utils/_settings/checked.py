@@ -19,6 +19,7 @@ from pathlib import Path
 
 import yaml
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, duration_parameter
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.options import report_problems
 
 Variables = t.Dict[str, t.Any]
 Check = t.Callable[[Variables, str], t.Any]
@@ -72,12 +73,14 @@ def checked(rules: RoleRules, variables: Variables) -> dict[str, t.Any]:
             settings[setting] = duration_parameter(sound, name, least=least, most=days * 86400.0)
         except BadParameter as exc:
             problems.append(str(exc))
+    problems += report_problems(variables.get("report") or {})
+    names = variables.get("names_given") or []
     called = variables.get(f"{rules.role}_name")
     if called and called in (variables.get("names_of_others") or []):
         problems.append(f"{rules.role}_name: two pairs of this run are called {called!r}; give each a name of its own.")
     return {
         "problems": problems,
-        "warnings": _strangers(rules.role, options, variables.get("names_given") or []),
+        "warnings": _strangers(rules.role, options, _of_role(rules.role, names)) + _of_report(names),
         "settings": settings,
     }
 
@@ -109,18 +112,41 @@ def _refusals(check: Check, variables: Variables, name: str) -> list[str]:
     return []
 
 
-def _strangers(role: str, options: t.Collection[str], names: t.Iterable[str]) -> list[str]:
+def _of_role(role: str, names: t.Iterable[str]) -> list[str]:
+    return [name for name in names if name.startswith(f"{role}_")]
+
+
+def _of_report(names: t.Iterable[str]) -> list[str]:
+    """The same of the role that makes the report, whose variables are given beside."""
+    own = _of_role("sync_report", names)
+    return _strangers("sync_report", _role_options("sync_report"), own) if own else []
+
+
+def _strangers(role: str, options: t.Mapping[str, t.Any], names: t.Iterable[str]) -> list[str]:
     """A sentence for each name that looks like a misspelt variable of the role; it would go unseen otherwise.
 
     names: of variables that begin as the role's do. One that is like none of the role's is somebody's own.
     """
     stems = {name.removeprefix(f"{role}_"): name for name in options}
+    members: dict[str, list[str]] = {}
+    for holder, option in options.items():
+        for member in option.get("options") or {}:
+            members.setdefault(member, []).append(holder)
     found = []
     for name in sorted(set(names) - set(options)):
-        near = difflib.get_close_matches(name.removeprefix(f"{role}_"), stems, n=1, cutoff=0.8)
-        if near:
-            found.append(f"{name} is no variable of the role {role} and changes nothing; did you mean {stems[near[0]]}?")
+        own = name.removeprefix(f"{role}_")
+        near = _nearest(own, stems, cutoff=0.8)
+        meant = f"the member {own} of {' or '.join(members[own])}" if own in members else stems[near[0]] if near else ""
+        if meant:
+            found.append(f"{name} is no variable of the role {role} and changes nothing; did you mean {meant}?")
     return found
+
+
+def _nearest(name: str, known: t.Iterable[str], cutoff: float = 0.6) -> list[str]:
+    """The known name that is meant, or none: one that begins with it, else one that is spelt alike."""
+    known = list(known)
+    longer = [other for other in known if len(name) > 2 and other.startswith(name)]
+    return longer[:1] if len(longer) == 1 else difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
 
 
 def _role_options(role: str) -> dict[str, t.Any]:
@@ -185,7 +211,7 @@ def _member_problems(
 ) -> list[str]:
     if key in options:
         return shape_problems(f"{name}.{key}", options[key], value, examples)
-    near = difflib.get_close_matches(key, options, n=1)
+    near = _nearest(key, options)
     known = near or sorted(options)
     listed = _or(known) if len(known) <= _MOST_LISTED else "one that the role's documentation lists"
     return [f"{name}.{key}: there is no such option; give {listed}."]

@@ -62,8 +62,8 @@ def test_formats(report, tmp_path, formats, files, printed):
 
 
 def test_an_unwritable_folder_fails_after_the_screen(report, tmp_path):
-    (tmp_path / "file").write_text("")
-    result, shown = report(path=str(tmp_path / "file"))
+    (tmp_path / "prod").write_text("")  # where the target's folder should be
+    result, shown = report(path=str(tmp_path))
     assert "STATUS      FAILING" in shown
     assert result["failed"] and result["msg"].startswith("path (sync_report_dir): the report cannot be written to ")
     assert "lines" not in result

@@ -40,6 +40,7 @@ def test_twelve_digits_that_are_no_account_stay():
         ("rest:https://user:x@rest.example.com:8000/", "rest:https://user:x@host-1.invalid:8000/"),
         ("dial tcp [2001:db8::1:2:3:4]:443", "dial tcp [host-1.invalid]:443"),
         ("https://127.0.0.1:6443 and https://localhost/", "https://127.0.0.1:6443 and https://localhost/"),
+        ('pulling image "registry.example.net/mover:1"', 'pulling image "host-1.invalid/mover:1"'),
         ("snapshot.storage.k8s.io/v1 at 10:15:00", "snapshot.storage.k8s.io/v1 at 10:15:00"),
     ],
 )
@@ -50,6 +51,11 @@ def test_hosts_in_messages(text, other):
 def test_a_host_that_one_place_names_is_renamed_in_all_others():
     found = renamed([{"node": "node-7"}, {"text": "pods on node-7 (not node-71) wait"}], ["host_names"])
     assert found == [{"node": "host-1.invalid"}, {"text": "pods on host-1.invalid (not node-71) wait"}]
+
+
+def test_the_registry_of_an_image_is_a_host():
+    found = renamed({"image": "registry.example.net:5000/team/mover:1", "other": {"image": "busybox:1"}}, ["host_names"])
+    assert found == {"image": "host-1.invalid:5000/team/mover:1", "other": {"image": "busybox:1"}}
 
 
 def test_nothing_is_renamed_unasked():

@@ -178,6 +178,31 @@ def test_every_variable_of_the_role_is_looked_at(role):
     options = yaml.safe_load((folder / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
     checked = yaml.safe_load((folder / "vars" / "main.yml").read_text())[f"__{role}_checked"]
     handed = set(re.findall(r"'(\w+)': ", checked))
-    assert set(options) == handed - {"names_of_others", "names_given"}
+    of_the_report = {"report", "path", "formats", "rename", "fail_on"}
+    assert set(options) == handed - {"names_of_others", "names_given"} - of_the_report
     defaults = yaml.safe_load((folder / "defaults" / "main.yml").read_text())
     assert set(options) - {"backup_sync_in_process"} == set(defaults)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("cluster_sync_context", "the member context of cluster_sync_source or cluster_sync_destination"),
+        ("cluster_sync_prom", "cluster_sync_prometheus"),
+        ("cluster_sync_dest", "cluster_sync_destination"),
+        ("sync_report_dirr", "sync_report_dir"),
+    ],
+)
+def test_a_name_that_is_nearly_a_variable_is_warned_of(name, meant):
+    found = cluster.cluster_settings({"cluster_sync_namespace": "backup", "names_given": [name]})
+    assert [warning for warning in found["warnings"] if meant in warning and name in warning]
+
+
+def test_a_name_that_is_like_no_variable_is_somebodys_own():
+    given = ["cluster_sync_on_call_rota", "sync_report_dir", "cluster_sync_rpo"]
+    assert cluster.cluster_settings({"cluster_sync_namespace": "backup", "names_given": given})["warnings"] == []
+
+
+def test_options_of_the_report_are_refused_before_anything_is_read():
+    found = cluster.cluster_settings({"cluster_sync_namespace": "backup", "report": {"rename": ["hosts"]}})
+    assert [problem for problem in found["problems"] if "sync_report_rename" in problem]
