@@ -4,7 +4,7 @@
 
 # make setup   a virtual environment in .venv, and Prometheus where we may install it
 # make demo    diagnose a broken and a healthy pair of clusters in the lab; the reports stay in build/demo
-# make test    lint, sanity, typing, unit and integration tests
+# make test    lint, sanity, typing, unit and integration tests, and those of the lab
 # make bench   measure; the figures stay in build/bench.json
 # make accuracy  diagnose a corpus of labelled bundles; the figures stay in build/accuracy.json
 # make recordings   record what the real Prometheus answers, for a demo without one
@@ -32,7 +32,7 @@ demo: tree
 	@$(IN_COPY) && python tests/tools/demo.py "$(TOP)/build/demo"
 
 # The checks share no files, so they run side by side, each with its output in one piece; the integration tests start
-# servers and measure time, so they come after them.
+# servers and measure time, so they come after them, and with them the tests of the lab that they run against.
 test: prometheus tree
 	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target checks
 	@$(MAKE) --no-print-directory integration
@@ -58,7 +58,7 @@ typing: tree
 	$(IN_COPY) && mypy --config-file mypy.ini tests/tools/provide.py tests/tools/tree.py tests/tools/ansible_test.py
 
 integration: tree prometheus
-	$(IN_COPY) && python -m pytest tests/integration -n 2 --dist loadgroup --no-loadscope-reorder -q -p no:cacheprovider
+	$(IN_COPY) && python -m pytest tests/integration tests/lab_tests -n 2 --dist loadgroup --no-loadscope-reorder -q -p no:cacheprovider
 
 bench: tree prometheus
 	@$(IN_COPY) && python tests/bench/bench_cluster.py --output "$(TOP)/build/bench.json"

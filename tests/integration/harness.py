@@ -10,9 +10,11 @@ import json
 import math
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import typing as t
 from contextlib import contextmanager
@@ -83,21 +85,12 @@ def labs(scenario_files: dict[Path, Path]) -> t.Iterator[list[Lab]]:
         command += ["--scenario", str(file), "--dir", str(folder)]
     log = open(first / "lab.log", "wb")  # pylint: disable=consider-using-with
     process = subprocess.Popen(command, stdout=log, stderr=log)  # pylint: disable=consider-using-with
+    folders = list(scenario_files.values())
     try:
-        deadline = time.monotonic() + START_S
-        for folder in scenario_files.values():
-            while not (folder / "lab.json").exists():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise AssertionError(f"the lab did not start: {(first / 'lab.log').read_text()[-3000:]}")
-                time.sleep(0.02)
-        yield [Lab(json.loads((folder / "lab.json").read_text()), folder) for folder in scenario_files.values()]
+        _wait_for([folder / "lab.json" for folder in folders], process, first / "lab.log")
+        yield [Lab(json.loads((folder / "lab.json").read_text()), folder) for folder in folders]
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end(process)
         log.close()
 
 
@@ -106,6 +99,50 @@ def lab(scenario_file: Path, folder: Path) -> t.Iterator[Lab]:
     """The lab of one scenario file."""
     with labs({scenario_file: folder}) as started:
         yield started[0]
+
+
+@contextmanager
+def warm_python() -> t.Iterator[Path]:
+    """The Python to give Ansible for many modules: it has their libraries loaded already (see warm_python.py)."""
+    program = Path(__file__).parent / "warm_python.py"
+    with tempfile.TemporaryDirectory() as name:  # the path of a socket may not be long
+        folder = Path(name)
+        listening, command = folder / "socket", folder / "python"
+        python = f"{shlex.quote(sys.executable)} -IS"
+        command.write_text(f'#!/bin/sh\nexec {python} {shlex.quote(str(program))} ask {shlex.quote(str(listening))} "$@"\n')
+        command.chmod(0o755)
+        log = folder / "log"
+        with open(log, "wb") as output:
+            process = subprocess.Popen(  # pylint: disable=consider-using-with
+                [sys.executable, str(program), "serve", str(listening)],
+                env=environment(folder),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        try:
+            _wait_for([listening], process, log)
+            yield command
+        finally:
+            _end(process)
+
+
+def _wait_for(files: list[Path], process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until the process has made these files, which it does when it is ready."""
+    deadline = time.monotonic() + START_S
+    while not all(file.exists() for file in files):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise AssertionError(f"{process.args!r} did not start: {log.read_text()[-3000:]}")
+        time.sleep(0.02)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def variables(
@@ -239,7 +276,7 @@ def evidence_differences(one: dict[str, t.Any], other: dict[str, t.Any]) -> list
     """Where two evidences of one state differ beyond what the time between their readings explains."""
     found = [f".{step}: only on one side" for step in sorted(set(one) ^ set(other))]
     both = sorted(set(one) & set(other))
-    read_at = [{step: (told[step] or {}).get("observed_at") for step in both} for told in (one, other)]
+    read_at = [{step: _read_at(told[step] or {}) for step in both} for told in (one, other)]
     latest = [max((at for at in times.values() if at), default=None) for times in read_at]
     for step in both:
         # where no server told its time, the step was about the last one that ran
@@ -247,6 +284,12 @@ def evidence_differences(one: dict[str, t.Any], other: dict[str, t.Any]) -> list
         slack_s = _SLACK_S.get(step, 15.0)
         found += differences(one[step], other[step], slack_s=slack_s, apart_s=apart_s, path=f".{step}")
     return found
+
+
+def _read_at(step: dict[str, t.Any]) -> str | None:
+    """When a step was read: by the server's time, or, where no server told it, by the end of the window it asked for."""
+    window = (step.get("query") or {}).get("window") or {}
+    return step.get("observed_at") or window.get("end")
 
 
 def differences(one: t.Any, other: t.Any, *, slack_s: float, apart_s: float = 0.0, path: str = "") -> list[str]:

@@ -36,20 +36,25 @@ ALL = [
 class _Batches:
     """What the scenarios told, run when the first of a batch is asked for; the labs of one batch run at a time."""
 
-    def __init__(self, folders: pytest.TempPathFactory) -> None:
+    def __init__(self, folders: pytest.TempPathFactory, python: Path) -> None:
         self._folders = folders
+        self._python = python
         self._told: dict[tuple[str, int], dict[str, dict[str, t.Any]]] = {}
 
     def of(self, kind: str, first: int) -> dict[str, dict[str, t.Any]]:
         """{scenario: what it told} of the batch that begins with that number."""
         if (kind, first) not in self._told:
             names = harness.scenario_names(kind)[first : first + BATCH]
-            self._told[kind, first] = _run(kind, names, self._folders.mktemp(f"{kind}-{first}-"))
+            self._told[kind, first] = _run(kind, names, self._folders.mktemp(f"{kind}-{first}-"), self._python)
         return self._told[kind, first]
 
 
-def _run(kind: str, names: list[str], folder: Path) -> dict[str, dict[str, t.Any]]:
-    """All of the batch in the workers, then as ordinary modules; each scenario is a host of the inventory."""
+def _run(kind: str, names: list[str], folder: Path, python: Path) -> dict[str, dict[str, t.Any]]:
+    """All of the batch in the workers, then as ordinary modules; each scenario is a host of the inventory.
+
+    python: what runs the modules.
+    """
+    as_modules = {"backup_sync_in_process": False, "ansible_python_interpreter": str(python)}
     told = {name: {"kind": kind, "described": harness.scenario(name, kind)} for name in names}
     with harness.labs({harness.scenario_file(name, kind): folder / name for name in names}) as started:
         labs = dict(zip(names, started))
@@ -57,7 +62,7 @@ def _run(kind: str, names: list[str], folder: Path) -> dict[str, dict[str, t.Any
         here = harness.play_many(folder / "here", kind, hosts)
         for name, lab in labs.items():
             told[name].update(here=here[name], audit=lab.audit())
-        modules = harness.play_many(folder / "modules", kind, hosts, backup_sync_in_process=False)
+        modules = harness.play_many(folder / "modules", kind, hosts, **as_modules)
         for name, lab in labs.items():
             told[name].update(modules=modules[name], audit_modules=lab.audit(len(told[name]["audit"])))
             told[name]["differences"] = _differences(here[name], modules[name])
@@ -74,9 +79,10 @@ def _differences(one: harness.Run, other: harness.Run) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def batches(tmp_path_factory: pytest.TempPathFactory) -> _Batches:
+def batches(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[_Batches]:
     """One for all scenarios that this worker runs."""
-    return _Batches(tmp_path_factory)
+    with harness.warm_python() as python:
+        yield _Batches(tmp_path_factory, python)
 
 
 @pytest.fixture(scope="module", params=ALL)

@@ -19,7 +19,7 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.serialize import create_serializer
 
-from ansible_collections.sre.backup_sync.tests.unit.lab.aws.aws_client import (
+from ansible_collections.sre.backup_sync.tests.lab_tests.aws.aws_client import (
     READER,
     SECRET,
     SOURCE,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.sre.backup_sync.tests.unit.lab.aws.asking import ACCOUNT, ask, new_place, pages, refused
+from ansible_collections.sre.backup_sync.tests.lab_tests.aws.asking import ACCOUNT, ask, new_place, pages, refused
 from lab.aws.world import Place
 
 _OPT_IN = ("af-south-1", "eu-south-1", "me-south-1")

@@ -14,7 +14,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.httpsession import URLLib3Session
 
-from ansible_collections.sre.backup_sync.tests.unit.lab.aws.aws_client import (
+from ansible_collections.sre.backup_sync.tests.lab_tests.aws.aws_client import (
     ACCOUNT,
     ALL_ALLOWED,
     READER,

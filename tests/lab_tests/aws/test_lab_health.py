@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.sre.backup_sync.tests.unit.lab.aws.asking import (
+from ansible_collections.sre.backup_sync.tests.lab_tests.aws.asking import (
     ACCOUNT,
     NOW,
     ask,

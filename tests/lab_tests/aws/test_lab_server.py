@@ -15,7 +15,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
-from ansible_collections.sre.backup_sync.tests.unit.lab.aws.aws_client import (
+from ansible_collections.sre.backup_sync.tests.lab_tests.aws.aws_client import (
     ACCOUNT,
     DESTINATION,
     READER_ARN,

@@ -19,7 +19,7 @@ from lab.aws.stories.stage import Stage
 from lab.aws.validation import check_row
 from lab.aws.world import Row
 
-_SCENARIOS = sorted((Path(__file__).resolve().parents[3] / "lab" / "region_scenarios").glob("*.yaml"))
+_SCENARIOS = sorted((Path(__file__).resolve().parents[2] / "lab" / "region_scenarios").glob("*.yaml"))
 _NOW = datetime(2026, 11, 20, 9, 30, tzinfo=timezone.utc).timestamp()
 # Collection -> the answers that its rows are given in.
 _SHAPES: dict[str, list[tuple[str, str, str | None]]] = {

@@ -18,7 +18,7 @@ from lab.stories.side import Side
 
 kubernetes_validate = pytest.importorskip("kubernetes_validate")
 
-_SCENARIOS = sorted((Path(__file__).resolve().parents[2] / "lab" / "scenarios").glob("*.yaml"))
+_SCENARIOS = sorted((Path(__file__).resolve().parents[1] / "lab" / "scenarios").glob("*.yaml"))
 _CUSTOM = ("snapshot.storage.k8s.io", "velero.io", "volsync.backube")
 _VERSION = kubernetes_validate.latest_version()
 

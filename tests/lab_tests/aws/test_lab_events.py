@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.sre.backup_sync.tests.unit.lab.aws.asking import ACCOUNT, ask, new_place, pages, refused
+from ansible_collections.sre.backup_sync.tests.lab_tests.aws.asking import ACCOUNT, ask, new_place, pages, refused
 from lab.aws.operations import Call, module_of
 from lab.aws.world import Identity, Place
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.sre.backup_sync.tests.unit.lab.aws.asking import NOW, ask, new_place, pages, refused, utc
+from ansible_collections.sre.backup_sync.tests.lab_tests.aws.asking import NOW, ask, new_place, pages, refused, utc
 from lab.aws.world import Place
 
 _VAULT = [{"Name": "BackupVaultName", "Value": "dr-vault"}]

@@ -22,7 +22,7 @@ from lab.apiserver.resources import CUSTOM_TYPES, Registry, ResourceType, custom
 from lab.apiserver.store import Store
 from lab.clock import parse_time
 
-GOLDEN = Path(__file__).resolve().parents[2] / "lab" / "golden"
+GOLDEN = Path(__file__).resolve().parents[1] / "lab" / "golden"
 FINAL = 1_000_000
 _NAMESPACE = "backup"
 _KUBELET = {"kubeletEndpoint": {"Port": 16999}}

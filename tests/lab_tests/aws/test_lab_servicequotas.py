@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ansible_collections.sre.backup_sync.tests.unit.lab.aws.asking import ACCOUNT, ask, new_place, pages, refused
+from ansible_collections.sre.backup_sync.tests.lab_tests.aws.asking import ACCOUNT, ask, new_place, pages, refused
 from lab.aws.world import Place
 
 _POINTS = {"ServiceCode": "backup", "QuotaCode": "L-514878B6"}

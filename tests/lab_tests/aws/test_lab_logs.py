@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.sre.backup_sync.tests.unit.lab.aws.asking import ACCOUNT, NOW, ask, new_place, pages, refused
+from ansible_collections.sre.backup_sync.tests.lab_tests.aws.asking import ACCOUNT, NOW, ask, new_place, pages, refused
 from lab.aws.world import Place
 
 _NOW_MS = int(NOW * 1000)

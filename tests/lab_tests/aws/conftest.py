@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.sre.backup_sync.tests.unit.lab.aws.aws_client import pki, serve
+from ansible_collections.sre.backup_sync.tests.lab_tests.aws.aws_client import pki, serve
 
 __all__ = ["pki", "serve"]

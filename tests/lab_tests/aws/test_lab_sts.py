@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.sre.backup_sync.tests.unit.lab.aws.aws_client import (
+from ansible_collections.sre.backup_sync.tests.lab_tests.aws.aws_client import (
     ACCOUNT,
     OTHER,
     READER_ARN,

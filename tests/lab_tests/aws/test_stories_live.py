@@ -15,14 +15,14 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ansible_collections.sre.backup_sync.tests.unit.lab.aws.aws_client import SESSION
+from ansible_collections.sre.backup_sync.tests.lab_tests.aws.aws_client import SESSION
 
 from lab.apiserver.pki import Pki
 from lab.aws.run import RegionLab
 from lab.aws.scenario import load_region_scenario, region_scenario
 from lab.run import Lab, open_lab
 
-_LAB = Path(__file__).resolve().parents[3] / "lab"
+_LAB = Path(__file__).resolve().parents[2] / "lab"
 _TWO_ACCOUNTS = {"destination": {"account": "444455556666"}, "protect": [{"resources": ["orders"], "type": "EFS"}]}
 _ONCE = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10)
 

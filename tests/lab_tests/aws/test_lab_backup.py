@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.sre.backup_sync.tests.unit.lab.aws.aws_client import (
+from ansible_collections.sre.backup_sync.tests.lab_tests.aws.aws_client import (
     ACCOUNT,
     DESTINATION,
     OTHER,

@@ -27,7 +27,7 @@ from lab.cluster import Cluster
 from lab.run import Lab
 from lab.scenario import Scenario, load_scenario
 
-_LAB = Path(__file__).resolve().parents[2] / "lab"
+_LAB = Path(__file__).resolve().parents[1] / "lab"
 _JOBS = "/apis/batch/v1/namespaces/backup/jobs"
 _SNAPSHOTS = "/apis/snapshot.storage.k8s.io/v1/namespaces/backup/volumesnapshots"
 
