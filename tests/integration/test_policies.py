@@ -44,7 +44,7 @@ _INSIGHTS = {"region_sync_step_options": {"logs": {"use_insights": True}}}
 
 # Together these lead to every call. Each: keys of a story, and variables beside those of the lab.
 STORIES: dict[str, tuple[dict[str, t.Any], dict[str, t.Any]]] = {
-    "copies fail": (
+    "copies-fail": (
         {
             "protect": [{**_NIGHTS, "fails": _FAILS}],
             "plan": {"changed": "3h", "before": {"copy_lifecycle": {"delete_after": 60}}},
@@ -56,11 +56,11 @@ STORIES: dict[str, tuple[dict[str, t.Any], dict[str, t.Any]]] = {
         },
         {},
     ),
-    "the log group cannot be filtered": (
+    "the-log-group-cannot-be-filtered": (
         {"protect": [{**_NIGHTS, "fails": _FAILS}], "logs": {"class": "INFREQUENT_ACCESS"}, "metrics": False},
         _INSIGHTS,
     ),
-    "events go to the other account": (
+    "events-go-to-the-other-account": (
         {
             "protect": [{**_NIGHTS, "fails": _FAILS}],
             "source": {**_SYSTEM["source"], "rows": {"event_rules": [_HUB_RULE]}},
@@ -68,13 +68,13 @@ STORIES: dict[str, tuple[dict[str, t.Any], dict[str, t.Any]]] = {
         },
         _INSIGHTS,
     ),
-    "nothing is copied": ({"protect": [_NIGHTS], "plan": {"copy": False}}, {}),
-    "the destination vault is not there": (
+    "nothing-is-copied": ({"protect": [_NIGHTS], "plan": {"copy": False}}, {}),
+    "the-destination-vault-is-not-there": (
         {"protect": [{**_NIGHTS, "fails": _FAILS}], "destination_vault": {"absent": True}},
         {"region_sync_copy_job_id": "00000000-0000-0000-0000-000000000000"},
     ),
-    "the source vault is not there": ({"protect": [_NIGHTS], "source_vault": {"absent": True}}, {}),
-    "keys of services": (
+    "the-source-vault-is-not-there": ({"protect": [_NIGHTS], "source_vault": {"absent": True}}, {}),
+    "keys-of-services": (
         {
             "protect": [{**_NIGHTS, "fails": _FAILS}],
             "keys": {"source": {"data": "aws/ebs"}},
@@ -82,7 +82,7 @@ STORIES: dict[str, tuple[dict[str, t.Any], dict[str, t.Any]]] = {
         },
         {},
     ),
-    "no log group is known": ({"protect": [{**_NIGHTS, "fails": _FAILS}], "logs": "none"}, {}),
+    "no-log-group-is-known": ({"protect": [{**_NIGHTS, "fails": _FAILS}], "logs": "none"}, {}),
 }
 
 
@@ -97,16 +97,18 @@ def _actions(side: str) -> set[str]:
 @pytest.fixture(scope="module")
 def audits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, t.Any]]]:
     """{story: every call of a run of the playbook}"""
-    found = {}
-    for name, (story, variables) in STORIES.items():
-        folder = tmp_path_factory.mktemp("policies")
-        described = folder / "story.yaml"
+    folder = tmp_path_factory.mktemp("policies")
+    labs = {}
+    for number, (story, dummy) in enumerate(STORIES.values()):
+        described = folder / f"{number}.yaml"
         described.write_text(yaml.safe_dump({"kind": "region", **_SYSTEM, **story}))
-        with harness.lab(described, folder / "lab") as lab:
-            run = harness.play(folder, {**harness.variables(lab.info, {}, folder / "report"), **variables})
-            assert run.code == 0, f"{name}: {run.output[-3000:]}"
-            found[name] = lab.audit()
-    return found
+        labs[described] = folder / f"lab{number}"
+    with harness.labs(labs) as started:
+        played = dict(zip(STORIES, started))
+        hosts = {name: {**harness.variables(lab.info, {}), **STORIES[name][1]} for name, lab in played.items()}
+        for name, run in harness.play_many(folder / "run", "region", hosts).items():
+            assert run.code == 0 and run.diagnosis, f"{name}: {run.output[-3000:]}"
+        return {name: lab.audit() for name, lab in played.items()}
 
 
 def _made(audits: dict[str, list[dict[str, t.Any]]], side: str) -> set[str]:
@@ -131,7 +133,7 @@ def test_nothing_is_denied_under_them(audits: dict[str, list[dict[str, t.Any]]])
         (name, call["action"], call["resource"])
         for name, calls in audits.items()
         for call in calls
-        if _is_denied(call) and not (name.endswith("vault is not there") and call["service"] == "backup")
+        if _is_denied(call) and not (name.endswith("vault-is-not-there") and call["service"] == "backup")
     ]
     assert denied == []
 

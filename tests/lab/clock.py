@@ -9,6 +9,7 @@ import re
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -31,7 +32,13 @@ def seconds(value: Any) -> float:
 
 def rfc3339(at: float) -> str:
     """Return ``at`` (seconds since the epoch) as the API server writes metav1.Time: whole seconds, UTC."""
-    return datetime.fromtimestamp(int(at), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _at_second(int(at))
+
+
+@lru_cache(maxsize=1024)
+def _at_second(whole: int) -> str:
+    """Kept, because a second of a long log has thousands of lines."""
+    return datetime.fromtimestamp(whole, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def rfc3339_micro(at: float) -> str:

@@ -10,13 +10,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 from golden_world import load
 
 from lab.scenario import SIDES, Scenario, build_side, load_scenario
 from lab.stories.side import Side
-
-kubernetes_validate = pytest.importorskip("kubernetes_validate")
 
 _SCENARIOS = sorted((Path(__file__).resolve().parents[1] / "lab" / "scenarios").glob("*.yaml"))
 _CUSTOM = ("snapshot.storage.k8s.io", "velero.io", "volsync.backube")

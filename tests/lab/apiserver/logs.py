@@ -99,7 +99,8 @@ class GeneratedLog:
     def _stamped_lines(self, first: int) -> Iterator[bytes]:
         numbers = iter(range(first, self.count))
         while batch := list(islice(numbers, 512)):
-            yield b"".join(_stamped(self._at(index), self.line, True) for index in batch)
+            line = " " + self.line.decode("latin-1")
+            yield "\n".join([*(rfc3339_nano(self._at(index)) + line for index in batch), ""]).encode("latin-1")
 
 
 def _stamped(at_ns: int, text: bytes, timestamps: bool) -> bytes:

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from botocore.exceptions import UnknownServiceError
-from botocore.session import get_session
+from botocore.loaders import create_loader
 
 from lab.aws import iam, operations, protocol, signature, validation
 from lab.aws.errors import AwsError, LabFixtureError, LabNotImplemented
@@ -224,13 +224,8 @@ def _no_service(record: Record) -> Answer:
 @cache
 def known_regions() -> frozenset[str]:
     """Return the names of all Regions of all partitions: a host name with any other Region does not resolve."""
-    session = get_session()
-    partitions = session.get_available_partitions()
-    return frozenset(
-        region
-        for partition in partitions
-        for region in session.get_available_regions("ec2", partition, allow_non_regional=True)
-    )
+    partitions = create_loader().load_data("partitions")["partitions"]
+    return frozenset(region for partition in partitions for region in partition["regions"])
 
 
 def bounded(value: Any) -> Any:

@@ -79,9 +79,9 @@ class Newest:
     positions: list[int]
 
     @classmethod
-    def of(cls, rows: Sequence[Row], positions: Iterable[int], member: str) -> Newest:
-        """Return the order of the rows at ``positions`` by the time in ``member``."""
-        order = sorted((-rows[at][member].timestamp(), at) for at in positions)
+    def of(cls, times: Iterable[tuple[int, datetime]]) -> Newest:
+        """Return the order of rows, of which each is given by its position and its time."""
+        order = sorted((-time.timestamp(), at) for at, time in times)
         return cls([time for time, dummy in order], [at for dummy, at in order])
 
     def read(

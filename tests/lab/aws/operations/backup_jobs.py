@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -76,9 +76,10 @@ def _wanted(call: Call, kind: Kind) -> Callable[[Row], bool]:
 
 
 def _newest(place: Place, kind: Kind) -> Newest:
-    return place.index(
-        kind.collection, "newest", lambda rows: Newest.of(rows, range(len(rows)), "CreationDate")
-    )
+    def build(rows: Sequence[Row]) -> Newest:
+        return Newest.of((at, row["CreationDate"]) for at, row in enumerate(rows))
+
+    return place.index(kind.collection, "newest", build)
 
 
 def _list_jobs(place: Place, call: Call, kind: Kind) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from lab.aws import iam
@@ -106,10 +107,10 @@ def _newest_by(place: Place, member: str) -> dict[str, Newest]:
     """Return the order of the recovery points of each vault, or resource."""
 
     def build(rows: Sequence[Row]) -> dict[str, Newest]:
-        groups: dict[str, list[int]] = {}
+        groups: dict[str, list[tuple[int, datetime]]] = {}
         for at, row in enumerate(rows):
-            groups.setdefault(row[member], []).append(at)
-        return {key: Newest.of(rows, positions, "CreationDate") for key, positions in groups.items()}
+            groups.setdefault(row[member], []).append((at, row["CreationDate"]))
+        return {key: Newest.of(times) for key, times in groups.items()}
 
     return place.index("recovery_points", f"newest by {member}", build)
 

@@ -10,6 +10,7 @@ snapshot of the owning service: its ARN is that service's, and it keeps the reso
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from lab.aws.stories.words import hex_of, uuid_of
 
@@ -69,6 +70,7 @@ KINDS = {
 }
 
 
+@lru_cache(maxsize=4096)
 def resource_arn(kind: str, name: str, account: str, region: str) -> str:
     """Return the ARN of the resource that the story calls ``name``."""
     return KINDS[kind].resource.format(
@@ -83,14 +85,16 @@ def resource_arn(kind: str, name: str, account: str, region: str) -> str:
 
 def point_arn(kind: str, name: str, account: str, region: str, *parts: object, copied: bool = False) -> str:
     """Return the ARN of a recovery point; ``parts`` tell it from the other points of the resource."""
-    return KINDS[kind].point.format(
+    uuid = uuid_of("point", region, kind, name, *parts)
+    template = KINDS[kind].point
+    return template.format(
         region=region,
         account=account,
         name=name,
         origin="copyjob" if copied else "job",
-        uuid=uuid_of("point", region, kind, name, *parts),
-        upper=uuid_of("point", region, kind, name, *parts).upper(),
-        hex=hex_of(16, "point", region, kind, name, *parts),
+        uuid=uuid,
+        upper=uuid.upper(),
+        hex=hex_of(16, "point", region, kind, name, *parts) if "{hex}" in template else "",
     )
 
 

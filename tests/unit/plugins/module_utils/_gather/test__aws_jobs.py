@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import hypothesis
+import hypothesis.strategies as st
 import pytest
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _aws_feed as feed
@@ -21,9 +23,6 @@ from ansible_collections.sre.backup_sync.tests.unit.plugins.module_utils._gather
     forbidden,
     vault_arn,
 )
-
-hypothesis = pytest.importorskip("hypothesis")
-st = hypothesis.strategies
 
 _MOMENTS = st.integers(0, 4_000_000_000_000).map(lambda ms: ms / 1000)
 _TEXTS = st.text(max_size=12)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import hypothesis
 import pytest
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_copyrows import fold_message
@@ -29,8 +30,6 @@ from ansible_collections.sre.backup_sync.tests.unit.plugins.module_utils._gather
     forbidden,
     vault_arn,
 )
-
-hypothesis = pytest.importorskip("hypothesis")
 
 PARAMS = {"vault_name": "main", "vaults_feed": {"destination_arn": THERE}}
 

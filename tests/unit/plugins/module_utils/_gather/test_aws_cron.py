@@ -11,8 +11,6 @@ from datetime import datetime, timezone
 import pytest
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_cron import parse_schedule
 
-pytest.importorskip("cronsim")
-
 NOW = datetime(2026, 11, 20, 21, tzinfo=timezone.utc)  # a Friday
 HOUR, DAY = 3600.0, 86400.0
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 
+import hypothesis
+import hypothesis.strategies as st
 import pytest
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, ReadFailed
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _aws_logsearch
@@ -29,9 +31,6 @@ from ansible_collections.sre.backup_sync.tests.unit.plugins.module_utils._gather
     forbidden,
     vault_arn,
 )
-
-hypothesis = pytest.importorskip("hypothesis")
-st = pytest.importorskip("hypothesis.strategies")
 
 GROUP = "/aws/events/aws-backup"
 PATTERN = json.dumps({"source": ["aws.backup"], "detail-type": ["Copy Job State Change"]})
