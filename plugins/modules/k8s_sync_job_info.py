@@ -121,6 +121,14 @@ evidence:
       type: list
       elements: dict
       returned: when the source answered
+    slots:
+      description:
+        - For each hour of the day in UTC how many listed jobs were made for it, and how many of them failed. C(compared_)
+          counts those of resources that ran at several hours of the day, as far back as no job was removed, C(days_) the
+          days of such.
+      type: list
+      elements: dict
+      returned: when the source answered
     total:
       description: How many rows there were per list.
       type: dict

@@ -4,10 +4,11 @@
 
 """A Python for modules that has their libraries loaded already, because a thousand modules would load them one by one.
 
-Loading the clients takes a module longer than its work. So one process loads them and then forks for each module, which
-is still a process of its own, made from the file that Ansible wrote, with its own standard streams, environment and
-working directory. Ansible is given a command that acts as `python FILE` does: it hands all of this to that process and
-ends with the module's exit code. Tests that are about one playbook use the plain Python.
+Loading takes a module longer than its work. So one process loads the clients, compiles what Ansible puts into the
+modules' archives, and then forks for each module, which is still a process of its own, made from the file that Ansible
+wrote, with its own standard streams, environment and working directory. Ansible is given a command that acts as
+`python FILE` does: it hands all of this to that process and ends with the module's exit code. Tests that are about one
+playbook use the plain Python.
 """
 
 from __future__ import annotations
@@ -15,8 +16,17 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import typing as t
+from types import CodeType
 
 LIBRARIES = ("boto3", "jmespath", "kubernetes.dynamic", "botocore.httpsession", "botocore.parsers", "botocore.signers")
+
+ARCHIVED = (
+    "ansible/module_utils",
+    "ansible_collections/kubernetes/core/plugins/module_utils",
+    "ansible_collections/sre/backup_sync/plugins/module_utils",
+    "ansible_collections/sre/backup_sync/plugins/modules",
+)
 
 
 def serve(path: str) -> None:
@@ -26,6 +36,8 @@ def serve(path: str) -> None:
 
     for name in LIBRARIES:
         importlib.import_module(name)
+    places = [*sys.path, *os.environ["ANSIBLE_COLLECTIONS_PATH"].split(os.pathsep)]
+    _compile_once([os.path.join(place, name) for place in places for name in ARCHIVED])
     gc.collect()
     gc.freeze()  # what is never looked at again is not copied into each fork
     with socket.socket(socket.AF_UNIX) as listening:
@@ -40,6 +52,25 @@ def serve(path: str) -> None:
                     _run(connection)
             while _one_ended():
                 pass
+
+
+def _compile_once(folders: list[str]) -> None:
+    """Have Python take the code of these sources from memory when it meets one of them in an archive.
+
+    An archive holds no compiled files, so that Python compiles each of its sources in each process, twice.
+    """
+    import zipimport
+    from pathlib import Path
+
+    kept: dict[bytes, CodeType] = {}
+    for folder in folders:
+        for file in Path(folder).rglob("*.py"):
+            if "facts" not in file.parts:  # what Ansible knows of operating systems is large, and not needed
+                source = file.read_bytes()
+                kept[source] = compile(source, str(file), "exec", dont_inherit=True)
+    private = t.cast("dict[str, t.Any]", vars(zipimport))
+    anew = private["_compile_source"]
+    private["_compile_source"] = lambda path, source: kept.get(source) or anew(path, source)
 
 
 def _one_ended() -> bool:

@@ -19,6 +19,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs 
     PairJobs,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import Worst, fold
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._hours import Ran, by_hour
 from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.copies import OPEN
 
 STUCK_S = 7200.0  # AWS tries again for two hours by itself
@@ -170,12 +171,12 @@ class Picture:
 
     def lists(self, most: int) -> dict[str, Rows]:
         """All lists of the evidence, by name."""
-        slots = self.slots()
+        hours = by_hour(Ran(row.resource_arn, row.created, row.state in BAD) for row in self.jobs.rows if row.state in ENDED)
         return {
             "resources": self.resource_rows(most),
             "groups": self.group_rows(most),
             "jobs": self.job_rows(most),
-            "slots": (slots, len(slots)),
+            "slots": (hours, len(hours)),
         }
 
     def job_rows(self, most: int) -> Rows:
@@ -225,40 +226,6 @@ class Picture:
             here = sum(self.in_window(row) for row in rows)
             worst.push((rows[0].state in BAD, here, len(rows), max(map(ended_at, rows)), key), (rows, here))
         return [_group_row(rows, here) for rows, here in worst.rows()], worst.total
-
-    def slots(self) -> list[Json]:
-        """Per hour of the day, how many jobs that were created in it ended, and how many of them badly.
-
-        Hours can be compared by resources that were copied at several hours of one day: how many jobs of theirs there
-        were on such days, and on how many days of the hour any was, and any failed.
-        """
-        runs: Counter[int] = Counter()
-        failed: Counter[int] = Counter()
-        by_day: dict[tuple[str, int], list[tuple[int, bool]]] = {}
-        for row in self.jobs.rows:
-            if row.state in ENDED:
-                hour = int(row.created % 86400 // 3600)
-                runs[hour] += 1
-                failed[hour] += row.state in BAD
-                by_day.setdefault((row.resource_arn, int(row.created // 86400)), []).append((hour, row.state in BAD))
-        compared: Counter[tuple[int, str]] = Counter()
-        days: set[tuple[int, str, int]] = set()
-        for (dummy, day), jobs in by_day.items():
-            if len({hour for hour, dummy_bad in jobs}) > 1:
-                for hour, bad in jobs:
-                    compared.update([(hour, "runs"), *([(hour, "failed")] if bad else [])])
-                    days.update([(hour, "runs", day), *([(hour, "failed", day)] if bad else [])])
-        of_days = Counter((hour, what) for hour, what, dummy in days)
-        return [
-            {
-                "slot": hour,
-                "runs": runs[hour],
-                "failed": failed[hour],
-                **{f"compared_{what}": compared[hour, what] for what in ("runs", "failed")},
-                **{f"days_{what}": of_days[hour, what] for what in ("runs", "failed")},
-            }
-            for hour in sorted(runs)
-        ]
 
 
 def _completed_with_message(row: CopyJobRow) -> bool:

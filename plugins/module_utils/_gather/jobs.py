@@ -35,6 +35,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common im
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._copyjobs import CopyJob
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._cronjobs import CronJob
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._hours import Ran, by_hour
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._resources import DEFAULT_LABEL
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._selectors import Selector, selector_parameter
 from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathered, Params, Step, guarded
@@ -140,12 +141,31 @@ class _Picture:
         """Whether something happened in the asked window."""
         return moment is not None and moment >= self.start
 
+    def listed_since(self) -> dict[str | None, datetime | None]:
+        """{CronJob, None for jobs without one: since when its history limits and TTL removed no run; None: ever}."""
+        limits = {cronjob.name: cronjob for cronjob in self.cronjobs}
+        without = [job for job in self.jobs if not job.cronjob]
+        return {
+            name: _listed_since(runs, limits.get(name or ""), self.now)
+            for name, runs in [*self.made_by.items(), (None, without)]
+        }
+
     def latest(self) -> dict[str, int]:
         """Resource: the position of its newest job."""
         found: dict[str, int] = {}
         for at, resource in enumerate(self.resource):
             found.setdefault(resource, at)
         return found
+
+
+def _listed_since(runs: list[CopyJob], cronjob: CronJob | None, now: datetime) -> datetime | None:
+    starts = [now - timedelta(seconds=run.ttl_s) for run in runs if run.ttl_s is not None]
+    limits = (("succeeded", cronjob.successful_limit), ("failed", cronjob.failed_limit)) if cronjob else ()
+    for state, limit in limits:
+        ends = [run.ended_at for run in runs if run.state == state and run.ended_at]
+        if ends and len(ends) >= limit:
+            starts.append(min(ends))
+    return max(starts, default=None)
 
 
 def usual_duration(runs: t.Iterable[CopyJob]) -> float | None:
@@ -259,6 +279,7 @@ def _answer(
     jobs, job_count = _job_rows(picture, asked.rows)
     cronjobs, cronjob_count = _cronjob_rows(picture, asked.rows)
     resources, resource_count, failing = _resource_rows(picture, asked.rows)
+    hours = _hours(picture)
     outcome = "ok" if picture.jobs or picture.cronjobs else "empty"
     return Gathered(
         evidence(
@@ -273,6 +294,7 @@ def _answer(
                 "resources": (resources, resource_count),
                 "jobs": (jobs, job_count),
                 "cronjobs": (cronjobs, cronjob_count),
+                "slots": (hours, len(hours)),
             },
             error=refused.as_error() if refused else None,
             denied=denied,
@@ -295,6 +317,7 @@ def _summary(picture: _Picture, resources: int, failing: int) -> dict[str, t.Any
             "failed": ended["failed"],
         },
         "median_duration_s": usual_duration(picture.jobs),
+        "switches": sum(_switches(runs) for runs in picture.runs.values()),
         "oldest_listed_at": rfc3339(min(made, default=None)),
         "horizon": {
             "successful_limit": min((cronjob.successful_limit for cronjob in picture.cronjobs), default=None),
@@ -306,21 +329,30 @@ def _summary(picture: _Picture, resources: int, failing: int) -> dict[str, t.Any
     }
 
 
+def _switches(runs: list[CopyJob]) -> int:
+    """How often the outcome of one resource's runs changed from one to the next."""
+    states = [run.state for run in runs if run.state in _copyjobs.FINISHED]
+    return sum(before != after for before, after in zip(states, states[1:]))
+
+
 def _covered(picture: _Picture) -> dict[str, str | None] | None:
     """Since when every run must still be listed: history limits and TTL remove the others. None: nothing is known."""
     if not picture.jobs:
         return None
-    start = picture.start
-    for job in picture.jobs:
-        if job.ttl_s is not None:
-            start = max(start, picture.now - timedelta(seconds=job.ttl_s))
-    for cronjob in picture.cronjobs:
-        runs = picture.made_by.get(cronjob.name, [])
-        for state, limit in (("succeeded", cronjob.successful_limit), ("failed", cronjob.failed_limit)):
-            ends = [run.ended_at for run in runs if run.state == state and run.ended_at]
-            if ends and len(ends) >= limit:
-                start = max(start, min(ends))
+    start = max([picture.start, *(since for since in picture.listed_since().values() if since)])
     return {"start": rfc3339(start), "end": rfc3339(picture.now)}
+
+
+def _hours(picture: _Picture) -> list[dict[str, int]]:
+    since = picture.listed_since()
+    found = []
+    for job, resource in zip(picture.jobs, picture.resource):
+        began, ended = job.scheduled_at or job.created_at, job.ended_at
+        if job.state in _copyjobs.FINISHED and began and ended:
+            first = since[job.cronjob]
+            # The run with which the list begins was not drawn by lot: it is there because it is the oldest of its kind.
+            found.append(Ran(resource, began.timestamp(), job.state == "failed", first is None or ended > first))
+    return by_hour(found)
 
 
 def _feed(picture: _Picture) -> dict[str, t.Any]:

@@ -21,8 +21,8 @@ def expand_pairs(raw: dict[str, Any]) -> dict[str, Any]:
 
     Each entry names ``resources`` and what differs from an hourly copy in good order: ``backups`` (keys of a
     ``snapshots`` story), ``copy`` (keys of a ``cronjob`` story), ``points`` (keys of a ``snapshots`` story), and
-    ``fails``: keys of a run, with ``index`` for the runs (counted back from the newest) that end so and leave no
-    recovery point. Part of a pair that is ``null`` is left out. ``rules`` overrides the rules in the vault ConfigMap of
+    ``fails``: keys of a run, with ``index`` (counted back from the newest) or ``hours`` (UTC) for the runs that end so
+    and leave no recovery point. Part of a pair that is ``null`` is left out. ``rules`` overrides the rules in the vault ConfigMap of
     a side: {source|destination: {resource: {key: value}}}, and ``rules_changed`` says when it was written.
     """
     if "pairs" not in raw:
@@ -47,16 +47,16 @@ def expand_pairs(raw: dict[str, Any]) -> dict[str, Any]:
 
 def _pair(stories: dict[str, list[dict[str, Any]]], resource: str, pair: dict[str, Any]) -> None:
     fails = dict(pair.get("fails") or {})
-    index = fails.pop("index", [])
+    index, hours = fails.pop("index", []), fails.pop("hours", [])
     if pair.get("backups", {}) is not None:
         stories["source"].append({"snapshots": {**_BACKUPS, "resource": resource, **pair.get("backups", {})}})
     if pair.get("copy", {}) is not None:
         copy = {**_COPY, "name": f"backup-sync-{resource}", **pair.get("copy", {})}
         if fails:
-            copy["except"] = [{"index": index, **fails}, *copy.get("except", [])]
+            copy["except"] = [{"index": index, "hours": hours, **fails}, *copy.get("except", [])]
         stories["destination"].append({"cronjob": copy})
     if pair.get("points", {}) is not None:
-        points = {**_POINTS, "resource": resource, "skip": index, **pair.get("points", {})}
+        points = {**_POINTS, "resource": resource, "skip": index, "skip_hours": hours, **pair.get("points", {})}
         stories["destination"].append({"snapshots": points})
 
 

@@ -181,14 +181,15 @@ class Slot:
     spec: dict[str, Any]
 
 
-_SERIES_KEYS = ("every", "for", "latest", "from", "to", "except", "runs", "at", "skip")
+_SERIES_KEYS = ("every", "for", "latest", "from", "to", "except", "runs", "at", "skip", "skip_hours")
 
 
 def slots(story: dict[str, Any], moment: Moment) -> list[Slot]:
     """Return the moments of a story, oldest first: regular ones (``every``), single ones (``at``, ``runs``), or both.
 
     A regular series ends ``latest`` ago (default: half a period), so that a scenario looks the same at any time of
-    day. ``except`` overrides single slots by ``index`` or ``ago``; ``skip`` leaves slots out by index.
+    day. ``except`` overrides slots by ``index``, ``ago`` or ``hours`` (of the day, UTC); ``skip`` leaves slots out by
+    index, ``skip_hours`` by hour.
     """
     shared = {key: value for key, value in story.items() if key not in _SERIES_KEYS}
     found = [Slot(-1, _single(run, moment), {**shared, **run}) for run in story.get("runs", [])]
@@ -208,11 +209,11 @@ def _regular(story: dict[str, Any], shared: dict[str, Any], moment: Moment) -> l
     newest = math.floor(newest / 60) * 60
     oldest = moment.at(story["from"]) if "from" in story else moment.ago(story.get("for", "24h"))
     count = int((newest - oldest) // period) + 1
-    skipped = story.get("skip", [])
+    skipped, skipped_hours = story.get("skip", []), story.get("skip_hours", [])
     found = []
     for index in range(count):
-        if index not in skipped:
-            at = newest - index * period
+        at = newest - index * period
+        if index not in skipped and _hour(at) not in skipped_hours:
             found.append(Slot(index, at, {**shared, **_override(story, index, at, period, moment)}))
     return found
 
@@ -222,9 +223,13 @@ def _override(story: dict[str, Any], index: int, at: float, period: float, momen
         wanted = rule.get("index")
         indices = wanted if isinstance(wanted, list) else [wanted]
         near = "ago" in rule and abs(moment.ago(rule["ago"]) - at) < period / 2
-        if near or index in indices:
-            return {key: value for key, value in rule.items() if key not in ("index", "ago")}
+        if near or index in indices or _hour(at) in rule.get("hours", []):
+            return {key: value for key, value in rule.items() if key not in ("index", "ago", "hours")}
     return {}
+
+
+def _hour(at: float) -> int:
+    return int(at // 3600 % 24)
 
 
 def cron_text(story: dict[str, Any], newest: float) -> str:

@@ -31,6 +31,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.facts i
     readiness,
     telling_causes,
 )
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.hours import LEAST, Hours
 
 _BEHIND = frozenset({"lagging", "missing", "not_ready"})
 _LATE = frozenset({"late", "overdue"})
@@ -251,33 +252,27 @@ def endpoint(atom: Atom) -> str | None:
 
 
 def pattern(evidence: t.Any) -> dict[str, t.Any]:
-    """How failures lie in time, per resource: single, random (good and bad runs mixed), or none.
+    """How failures lie in time: periodic, random (good and bad runs of a resource mixed), single, none or unknown.
 
-    Fewer than three bad and three good runs of one resource decide nothing. A resource that fails since one moment has
-    no pattern: it has a beginning.
+    Fewer than three bad and three good runs decide nothing. What fails since one moment has no pattern: it has a
+    beginning.
     """
-    runs: dict[str, list[tuple[str, bool]]] = {}
-    for row in rows(step(evidence, "jobs"), "jobs"):
-        ended, resource = text(row, "ended_at"), text(row, "resource")
-        if ended and resource and text(row, "state") in ("succeeded", "failed"):
-            runs.setdefault(resource, []).append((ended, text(row, "state") == "succeeded"))
-    bad = sum(1 for listed in runs.values() for dummy, good in listed if not good)
-    good = sum(1 for listed in runs.values() for dummy, good in listed if good)
-    figures: dict[str, t.Any] = {"failed": bad, "succeeded": good}
+    jobs = step(evidence, "jobs")
+    hours = Hours.of(jobs)
+    figures: dict[str, t.Any] = hours.figures()
+    bad, good = figures["failed"], figures["succeeded"]
     if not usable(evidence, "jobs") or not (bad or good):
         return {"verdict": "unknown", **figures}
-    if not bad:
-        return {"verdict": "none", **figures}
-    if bad == 1:
-        return {"verdict": "single", **figures}
-    switches = 0
-    for listed in runs.values():
-        listed.sort()
-        switches += sum(1 for before, after in zip(listed, listed[1:]) if before[1] != after[1])
-    figures["switches"] = switches
-    if bad >= 3 and good >= 3 and switches > 2 * len(runs):
-        return {"verdict": "random", **figures}
-    return {"verdict": "unknown", **figures}
+    if bad < 2:
+        return {"verdict": "single" if bad else "none", **figures}
+    switches = figures["switches"] = int(figure(jobs, "summary", "switches") or 0)
+    if bad < LEAST or good < LEAST:
+        return {"verdict": "unknown", **figures}
+    periodic = hours.periodic()
+    if periodic:
+        return {"verdict": "periodic", **figures, **periodic}
+    mixed = switches > 2 * (figure(jobs, "summary", "resources") or 0)
+    return {"verdict": "random" if mixed and not hours.one_stands_out() else "unknown", **figures}
 
 
 # ----------------------------------------------------------------------------------------------------- readiness

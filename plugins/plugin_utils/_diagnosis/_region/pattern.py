@@ -3,13 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Note: this file is private to the collection; its interface can change at any time.
 
-"""How failures of copies lie in time, by the rate of each hour against the other hours' own rate."""
+"""How failures of copies between vaults lie in time."""
 
 from __future__ import annotations
 
-import math
 import typing as t
-from datetime import datetime, timedelta, timezone
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.atoms import BAD_STATES
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
@@ -20,96 +18,35 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidenc
     text,
     usable,
 )
-
-SIGNIFICANT = 0.05  # after Bonferroni's correction for the number of slots
-_NEGLIGIBLE = 1e-12
-_LEAST = 3  # failures, and good runs, below which nothing is said; also days, of an hour that stands out
-_TWICE = 2.0  # a slot must fail at least this many times as often as the others: of many runs the least matters
-
-
-def fisher(bad: int, good: int, others_bad: int, others_good: int) -> float:
-    """Fisher's exact test, one-sided: how likely a slot has so many failures or more if all slots fail alike."""
-    runs, failed, total = bad + good, bad + others_bad, bad + good + others_bad + others_good
-
-    def chosen(of: int, some: int) -> float:
-        return math.lgamma(of + 1) - math.lgamma(some + 1) - math.lgamma(of - some + 1)
-
-    whole, likely = chosen(total, runs), 0.0
-    for count in range(max(bad, runs - (total - failed)), min(runs, failed) + 1):
-        term = math.exp(chosen(failed, count) + chosen(total - failed, runs - count) - whole)
-        likely += term
-        if count * total > failed * runs and term < likely * _NEGLIGIBLE:
-            break  # beyond the mean they only get smaller
-    return min(1.0, likely)
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.hours import LEAST, Hours
 
 
 def pattern(evidence: t.Any) -> dict[str, t.Any]:
     """periodic | random | single | none | unknown, with the figures of the test.
 
-    All copies of a nightly plan start at one hour, so all their failures lie there too: that is the schedule. What each
-    resource does at its own hour tells resources apart, not hours; so only resources are compared that are copied at
-    several hours of a day. An hour is periodic when its failure rate is significantly above that of the other hours,
-    both of jobs and of days, on three days at least: what fails together in one night is one incident. Failures that
-    began at a moment and have not stopped since are no pattern: they have a beginning.
+    Failures that began at a moment and have not stopped since are no pattern: they have a beginning.
     """
     jobs = step(evidence, "copy_jobs")
-    slots = [slot for row in rows(jobs, "slots") if (slot := _slot(row))]
-    bad, runs = sum(slot[2] for slot in slots), sum(slot[1] for slot in slots)
-    figures: dict[str, t.Any] = {"failed": bad, "succeeded": runs - bad, "slots_with_runs": len(slots)}
-    if not usable(evidence, "copy_jobs") or not runs:
+    hours = Hours.of(jobs)
+    figures: dict[str, t.Any] = hours.figures()
+    bad, good = figures["failed"], figures["succeeded"]
+    if not usable(evidence, "copy_jobs") or not (bad or good):
         return {"verdict": "unknown", **figures}
     if bad < 2:
         return {"verdict": "single" if bad else "none", **figures}
     made_good = sum(_made_good(row) for row in rows(jobs, "resources"))
     figures["made_good"] = made_good
-    if bad < _LEAST or runs - bad < _LEAST or not made_good:
+    if bad < LEAST or good < LEAST or not made_good:
         return {"verdict": "unknown", **figures}
-    compared = [slot for row in rows(jobs, "slots") if (slot := _slot(row, "compared_"))]
-    seen_days = [slot for row in rows(jobs, "slots") if (slot := _slot(row, "days_"))]
-    apart = _periodic(slots)
-    often = {row["slot"] for row in _periodic(seen_days)}
-    hours = [row for row in _periodic(compared) if row["slot"] in often]
-    if hours:
-        others_runs = sum(slot[1] for slot in compared) - sum(row["runs"] for row in hours)
-        others_bad = sum(slot[2] for slot in compared) - sum(row["failed"] for row in hours)
-        return {
-            "verdict": "periodic",
-            **figures,
-            "slots": hours,
-            "rate_of_others": round(others_bad / others_runs, 3) if others_runs else None,
-            "p": min(row["p"] for row in hours),
-            "test": "Fisher's exact test of each hour (UTC) against all others, of jobs and of days, Bonferroni",
-            "next_expected_at": _next(text(jobs, "observed_at"), [row["slot"] for row in hours]),
-        }
-    return {"verdict": "random" if not apart and _days(jobs) > 1 else "unknown", **figures}
-
-
-def _slot(row: Row, of: str = "") -> tuple[int, int, int] | None:
-    """Hour, runs and failures of an hour; `of`: of the resources that can be compared, or their days."""
-    hour, runs, failed = (figure(row, name) for name in ("slot", f"{of}runs", f"{of}failed"))
-    if hour is None or not runs or failed is None or not 0 <= hour <= 23 or not 0 <= failed <= runs:
-        return None
-    return int(hour), int(runs), int(failed)
+    periodic = hours.periodic()
+    if periodic:
+        return {"verdict": "periodic", **figures, **periodic}
+    return {"verdict": "random" if not hours.one_stands_out() and _days(jobs) > 1 else "unknown", **figures}
 
 
 def _made_good(row: Row) -> int:
     """Failures of the resource that a later copy has made good."""
     return max(0, int((figure(row, "failed") or 0) - (figure(row, "consecutive_failures") or 0)))
-
-
-def _periodic(slots: list[tuple[int, int, int]]) -> list[dict[str, t.Any]]:
-    """The hours whose failure rate stands out."""
-    bad, runs = sum(slot[2] for slot in slots), sum(slot[1] for slot in slots)
-    found = []
-    for hour, here, failed in slots:
-        others = runs - here
-        if failed < _LEAST or not others or failed / here < _TWICE * (bad - failed) / others:
-            continue
-        p = min(1.0, fisher(failed, here - failed, bad - failed, others - (bad - failed)) * len(slots))
-        if p <= SIGNIFICANT:
-            rate = round(failed / here, 3)
-            found.append({"slot": hour, "runs": here, "failed": failed, "rate": rate, "p": float(f"{p:.2g}")})
-    return found
 
 
 def _days(jobs: Row) -> int:
@@ -120,14 +57,3 @@ def _days(jobs: Row) -> int:
         if text(row, "state") in BAD_STATES and created:
             found.add(created[:10])
     return len(found)
-
-
-def _next(now: str | None, hours: list[int]) -> str | None:
-    """The next time that one of the hours begins."""
-    try:
-        moment = datetime.strptime((now or "")[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
-    except ValueError:
-        return None
-    full = moment.replace(minute=0, second=0)
-    ahead = min((hour - moment.hour - 1) % 24 + 1 for hour in hours)
-    return (full + timedelta(hours=ahead)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -233,6 +233,42 @@ def test_consecutive_failures_stop_at_the_last_success():
     assert row["last_success_at"] == "2026-11-20T18:05:00Z"
 
 
+def _ended(hour, *, good, number):
+    at = f"2026-11-20T{hour:02d}:00:00Z"
+    condition = _condition("Complete" if good else "Failed", at)
+    more = {"completionTime": at} if good else {}
+    return _job(f"sync-orders-{number}", at, owner="sync-orders", startTime=at, conditions=[condition], **more)
+
+
+def _hours(jobs, **limits):
+    cluster = side.FakeCluster({side.JOBS: jobs, side.CRONJOBS: [_cronjob(spec=limits)]})
+    return side.run(STEP, cluster).evidence
+
+
+def test_hours_count_the_runs_that_were_made_for_them():
+    jobs = [_ended(hour, good=hour != 2, number=hour) for hour in (2, 3, 4)]
+    told = _hours(jobs, successfulJobsHistoryLimit=100, failedJobsHistoryLimit=100)
+    names = ("slot", "runs", "failed", "compared_runs", "compared_failed", "days_runs", "days_failed")
+    assert [[row[name] for name in names] for row in told["slots"]] == [
+        [2, 1, 1, 1, 1, 1, 1],
+        [3, 1, 0, 1, 0, 1, 0],
+        [4, 1, 0, 1, 0, 1, 0],
+    ]
+    assert told["summary"]["switches"] == 1
+
+
+def test_hours_are_compared_only_as_far_back_as_no_run_was_removed():
+    # Three good runs are kept, and there are three: those before 04:00 may have been removed, the failed one of 02:00 was not.
+    jobs = [_ended(hour, good=hour != 2, number=hour) for hour in (2, 4, 5, 6)]
+    told = _hours(jobs, successfulJobsHistoryLimit=3, failedJobsHistoryLimit=100)
+    assert [(row["slot"], row["runs"], row["compared_runs"]) for row in told["slots"]] == [
+        (2, 1, 0),
+        (4, 1, 0),
+        (5, 1, 1),
+        (6, 1, 1),
+    ]
+
+
 def test_references_of_the_pods():
     template = {
         "containers": [

@@ -112,24 +112,40 @@ def test_an_atom_without_resource_counts_half_and_only_when_something_fails():
     assert facts.cause_table([atom(resource=None)], set(), known) == {}
 
 
-def run(hour, good, resource="orders"):
-    state = "succeeded" if good else "failed"
-    return {"resource": resource, "state": state, "ended_at": f"2026-11-20T{hour:02d}:00:00Z"}
+def in_time(slots, *, switches=0, resources=1):
+    """The jobs step; slots: (hour, runs, failed), on twelve days, all of them of resources that run at several hours."""
+    rows = []
+    for slot, runs, failed in slots:
+        figures = {"runs": runs, "failed": failed, "compared_runs": runs, "compared_failed": failed}
+        rows.append({"slot": slot, **figures, "days_runs": 12, "days_failed": min(failed, 12)})
+    summary = {"switches": switches, "resources": resources}
+    return {"jobs": {"outcome": "ok", "observed_at": "2026-11-20T21:00:00Z", "summary": summary, "slots": rows}}
 
 
 @pytest.mark.parametrize(
-    "outcomes, expected",
+    "evidence, expected",
     [
-        ([True] * 5, "none"),
-        ([True, True, True, False], "single"),
-        ([True, False, True, False, True, False], "random"),
-        ([True, True, True, False, False, False], "unknown"),  # it has a beginning, no pattern
-        ([True, False, False], "unknown"),
+        (in_time([(8, 5, 0)]), "none"),
+        (in_time([(8, 4, 1)], switches=1), "single"),
+        (in_time([(8, 6, 3)], switches=5), "random"),
+        (in_time([(8, 6, 3)], switches=5, resources=3), "unknown"),  # of three resources each changed hardly once
+        (in_time([(8, 6, 3)], switches=1), "unknown"),  # it has a beginning, no pattern
+        (in_time([(8, 3, 2)], switches=2), "unknown"),
+        (in_time([(8, 3, 3)]), "unknown"),
+        (in_time([]), "unknown"),
+        (in_time([(2, 12, 12), (8, 12, 0), (20, 12, 0)], switches=24), "periodic"),
+        (in_time([(2, 12, 6), (8, 12, 6), (20, 12, 6)], switches=24), "random"),
     ],
 )
-def test_pattern_in_time(outcomes, expected):
-    rows = [run(hour, good) for hour, good in enumerate(outcomes)]
-    assert facts.pattern({"jobs": {"outcome": "ok", "jobs": rows}})["verdict"] == expected
+def test_pattern_in_time(evidence, expected):
+    assert facts.pattern(evidence)["verdict"] == expected
+    assert facts.pattern({"jobs": {**evidence["jobs"], "outcome": "forbidden"}})["verdict"] == "unknown"
+
+
+def test_a_periodic_pattern_of_jobs_points_at_its_window_and_the_next():
+    found = facts.pattern(in_time([(2, 12, 12), (8, 12, 0), (20, 12, 0)], switches=24))
+    assert [(row["slot"], row["rate"]) for row in found["slots"]] == [(2, 1.0)]
+    assert (found["rate_of_others"], found["next_expected_at"]) == (0.0, "2026-11-21T02:00:00Z")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from math import comb
 import pytest
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import engine
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.facts import of_problem
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.pattern import fisher, pattern
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.pattern import pattern
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.hours import fisher
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.spread import success_rate
 from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._diagnosis.region_bundle import (
     RESOURCES,
