@@ -10,7 +10,6 @@ import typing as t
 
 # Imported here so that the parent process loads the library once for all workers.
 from ansible_collections.sre.backup_sync.plugins.module_utils._clients import kubernetes  # noqa: F401  # pylint: disable=unused-import
-from ansible_collections.sre.backup_sync.plugins.module_utils._gather._telling import GENERAL
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather.logs import STEP
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._action import StepAction
 
@@ -25,6 +24,7 @@ class ActionModule(StepAction):
 
         The catalogue lies on the controller only; a module that runs elsewhere gets it with its arguments.
         """
-        from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import telling_patterns
+        # Imported here: the worker needs it, the parent does not.
+        from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.telling_lines import prepared_patterns
 
-        return {"patterns": [*telling_patterns(), GENERAL]}
+        return {"patterns": prepared_patterns()}

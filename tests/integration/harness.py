@@ -225,6 +225,8 @@ def play_many(
     folder.mkdir(parents=True, exist_ok=True)
     inventory = folder / "inventory.yml"
     inventory.write_text(yaml.safe_dump({f"backup_sync_{kind}s": {"hosts": hosts}}))
+    # Ansible looks a thousand times a second whether a worker has ended, which the other tests pay for.
+    (folder / "ansible.cfg").write_text("[defaults]\ninternal_poll_interval = 0.02\n")
     reports = folder / "reports"
     values = {**values, "sync_report_dir": str(reports)}
     playbook = f"sre.backup_sync.{kind}"
@@ -242,8 +244,6 @@ def _ansible_playbook(
     folder.mkdir(parents=True, exist_ok=True)
     extra = folder / "vars.json"
     extra.write_text(json.dumps(values))
-    # Ansible looks a thousand times a second whether a worker has ended, which the other tests pay for.
-    (folder / "ansible.cfg").write_text("[defaults]\ninternal_poll_interval = 0.02\n")
     done = subprocess.run(
         [str(Path(sys.executable).parent / "ansible-playbook"), playbook, "-e", f"@{extra}", *arguments],
         env=environment(folder),

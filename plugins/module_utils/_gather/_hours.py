@@ -37,13 +37,13 @@ def by_hour(runs: t.Iterable[Ran]) -> list[dict[str, int]]:
         if run.whole:
             by_day.setdefault((run.resource, int(run.began // _DAY_S)), []).append((hour, run.bad))
     of_day: dict[tuple[int, int], bool] = {}  # (hour, day): whether any run that can be compared failed
-    for (dummy, day), listed in by_day.items():
+    for (dummy_resource, day), listed in by_day.items():
         if len({hour for hour, dummy_bad in listed}) > 1:
             for hour, bad in listed:
                 compared.add(hour, bad)
                 of_day[hour, day] = bad or of_day.get((hour, day), False)
     days = _Tally()
-    for (hour, dummy), bad in of_day.items():
+    for (hour, dummy_day), bad in of_day.items():
         days.add(hour, bad)
     return [
         {"slot": hour, **every.of(hour), **compared.of(hour, "compared_"), **days.of(hour, "days_")}

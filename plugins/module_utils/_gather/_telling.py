@@ -57,35 +57,67 @@ class Match(t.NamedTuple):
     shown_from: int  # characters of the text (behind its time stamp) that are left out before what is shown
 
 
+# What a match must contain: a literal in small letters, or one of several lists of parts.
+_Part = t.Union[str, "list[list[_Part]]"]
+# The same for a shape, as a condition: all of them, and of a tuple at least one.
+_Checks = t.Tuple[t.Union[bytes, t.Tuple["_Checks", ...]], ...]
+
+
+class Index(t.NamedTuple):
+    """Patterns, behind the runbook's phrases, and how to find the few that can match a line."""
+
+    patterns: tuple[str, ...]
+    required: tuple[_Checks, ...]  # per pattern all that can be checked on a shape
+    by_word: dict[bytes, tuple[int, ...]]  # a literal in small letters: the patterns to try where it stands
+    always: tuple[int, ...]  # patterns that require nothing
+
+
+def index_of(patterns: t.Sequence[str], parameter: str = "patterns") -> Index:
+    """The index of some patterns. Raises BadParameter, naming the pattern that is no regular expression."""
+    every = (*map(re.escape, PHRASES), *patterns)
+    needed: list[frozenset[str]] = []  # per pattern the best of its requirements, empty if it has none
+    required: list[_Checks] = []
+    for pattern in every:
+        try:
+            if _LOOK_BEHIND in pattern:
+                re.compile(pattern)  # the one mistake that only compiling finds
+            parts = _parts_of(pattern)
+        except _NO_REGEX as exc:
+            raise _refusal(pattern, exc, parameter) from exc
+        needed.append(max(_clauses(parts), key=_worth, default=frozenset()))
+        required.append(_on_shapes(parts))
+    by_word = {
+        word.encode(): tuple(at for at, found in enumerate(needed) if any(word in literal for literal in found))
+        for word in _shortest({literal for found in needed for literal in found})
+    }
+    return Index(every, tuple(required), by_word, tuple(at for at, found in enumerate(needed) if not found))
+
+
+_PREPARED: dict[tuple[str, ...], Index] = {}
+
+
+def prepare(index: Index) -> list[str]:
+    """Have Telling() take this index for its patterns; gives them as Telling() and the step take them."""
+    patterns = index.patterns[len(PHRASES) :]
+    _PREPARED[patterns] = index
+    return list(patterns)
+
+
+def _refusal(pattern: str, why: Exception, parameter: str) -> BadParameter:
+    return BadParameter(f"{parameter}: {pattern[:200]!r} is no regular expression ({why}); correct or remove it.")
+
+
 class Telling:
     """The runbook's phrases and the patterns, compiled at most once for a run; safe to use from several threads."""
 
     def __init__(self, patterns: t.Sequence[str], parameter: str = "patterns") -> None:
         """Raises BadParameter, naming the pattern that is no regular expression."""
+        index = _PREPARED.get(tuple(patterns)) or index_of(patterns, parameter)
         self._parameter = parameter
-        self._patterns: list[str] = []
         self._compiled: dict[int, re.Pattern[str]] = {}  # those that have met a line
-        needed: list[frozenset[str]] = []  # per pattern the best of its requirements, empty if it has none
-        self._required: list[_Checks] = []  # per pattern all that can be checked on a shape
-        for at, pattern in enumerate((*map(re.escape, PHRASES), *patterns)):
-            self._patterns.append(pattern)
-            if _LOOK_BEHIND in pattern:
-                self._regex(at)  # the one mistake that only compiling finds
-            try:
-                parts = _parts_of(pattern)
-            except _NO_REGEX as exc:
-                raise self._refusal(pattern, exc) from exc
-            needed.append(max(_clauses(parts), key=_worth, default=frozenset()))
-            self._required.append(_on_shapes(parts))
-        self._by_word: dict[bytes, tuple[int, ...]] = {
-            word.encode(): tuple(
-                at for at, found in enumerate(needed) if any(word in literal for literal in found)
-            )
-            for word in _shortest({literal for found in needed for literal in found})
-        }
+        self._patterns, self._required, self._by_word, self._always = index
         self._with_digit = tuple(word for word in self._by_word if any(digit in word for digit in _DIGITS))
         self._without_digit = tuple(word for word in self._by_word if word not in self._with_digit)
-        self._always = tuple(at for at, found in enumerate(needed) if not found)
         self._shapes: dict[bytes, tuple[int, ...]] = {}  # of lines without their digits: the patterns to try
 
     def _regex(self, at: int) -> re.Pattern[str]:
@@ -94,13 +126,8 @@ class Telling:
             try:
                 self._compiled[at] = re.compile(self._patterns[at], re.IGNORECASE)
             except _NO_REGEX as exc:
-                raise self._refusal(self._patterns[at], exc) from exc
+                raise _refusal(self._patterns[at], exc, self._parameter) from exc
         return self._compiled[at]
-
-    def _refusal(self, pattern: str, why: Exception) -> BadParameter:
-        return BadParameter(
-            f"{self._parameter}: {pattern[:200]!r} is no regular expression ({why}); correct or remove it."
-        )
 
     def search(self, block: bytes) -> list[Match]:
         """The telling lines of a block of whole lines (free of ANSI sequences), in order."""
@@ -220,12 +247,6 @@ _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\
 
 
 # ----------------------------------------------------------------------------------------------- literals
-
-# What a match must contain: a literal in small letters, or one of several lists of parts.
-_Part = t.Union[str, "list[list[_Part]]"]
-# The same for a shape, as a condition: all of them, and of a tuple at least one.
-_Checks = t.Tuple[t.Union[bytes, t.Tuple["_Checks", ...]], ...]
-
 
 def requirements(pattern: str) -> list[frozenset[str]]:
     """Sets of small-letter strings: every match of the pattern contains at least one string of each set."""

@@ -56,27 +56,59 @@ class RuleError(Exception):
     """A rule that cannot be used; the text names the file, the rule and the key."""
 
 
+class Expression:
+    """A JMESPath expression that is compiled when it is first asked: most of a rule is never looked at."""
+
+    def __init__(self, text: t.Any, label: str) -> None:
+        self._text = str(text)
+        self._label = label
+        self._compiled: t.Any = None
+
+    def compile(self) -> t.Any:
+        """The compiled expression. Raises RuleError, which names the rule and the key, where it is none."""
+        if self._compiled is None:
+            try:
+                self._compiled = jmespath.compile(self._text)
+            except JMESPathError as exc:
+                problem = " ".join(str(exc).split())[:200]
+                raise RuleError(f"{self._label}: {self._text!r} is no JMESPath expression: {problem}") from exc
+        return self._compiled
+
+    def search(self, context: dict[str, t.Any]) -> t.Any:
+        """Its value."""
+        return self.compile().search(context)
+
+
 @dataclass(frozen=True)
 class Rule:
-    """One declared rule, its expressions compiled."""
+    """One declared rule."""
 
     id: str
     runbook: tuple[str, ...]
     title: str
     severity: str
     needs: tuple[str, ...]
-    when: t.Any
+    when: Expression
     explanation: str
     sees: tuple[str, ...] = ()  # steps that it can fire by as well: without one of them it is never clear
-    unknown: tuple[t.Any, ...] = ()  # any of these leaves a rule that does not fire unknown: it could not see all
+    unknown: tuple[Expression, ...] = ()  # any of these leaves a rule that does not fire unknown: it could not see all
     cause: str | None = None
     link: str | None = None  # the hop that breaks here, where it is another than the cause's usual one
-    resources: t.Any = None
-    confirm: tuple[t.Any, ...] = ()
-    refute: tuple[t.Any, ...] = ()
-    cite: tuple[tuple[str, t.Any], ...] = ()
-    values: dict[str, t.Any] = field(default_factory=dict)
+    resources: Expression | None = None
+    confirm: tuple[Expression, ...] = ()
+    refute: tuple[Expression, ...] = ()
+    cite: tuple[tuple[str, Expression], ...] = ()
+    values: dict[str, Expression] = field(default_factory=dict)
     next_steps: tuple[dict[str, str], ...] = ()
+
+    def expressions(self) -> t.Iterator[Expression]:
+        """All that are compiled when they are asked."""
+        yield self.when
+        yield from self.unknown + self.confirm + self.refute
+        yield from (expression for dummy, expression in self.cite)
+        yield from self.values.values()
+        if self.resources is not None:
+            yield self.resources
 
 
 @dataclass(frozen=True)
@@ -104,12 +136,20 @@ class RuleFile:
 
 
 def load_rules(path: str, kind: str = "cluster") -> list[Rule]:
-    """The rules of one YAML file for a kind of target. Raises RuleError."""
-    return list(load_file(path, kind).rules)
+    """The rules of one shipped file, whose expressions the unit tests compile. Raises RuleError."""
+    return list(_read(path, kind).rules)
 
 
 def load_file(path: str, kind: str) -> RuleFile:
-    """The rules and the accepted findings of one YAML file for a kind of target. Raises RuleError."""
+    """The rules and the accepted findings of a user's YAML file for a kind of target. Raises RuleError."""
+    told = _read(path, kind)
+    for rule in told.rules:
+        for expression in rule.expressions():
+            expression.compile()
+    return told
+
+
+def _read(path: str, kind: str) -> RuleFile:
     if not HAS_JMESPATH:
         raise RuleError("The Python library jmespath is not installed where the playbook runs: pip install jmespath.")
     name = os.path.basename(path)
@@ -158,7 +198,7 @@ def _rule(entry: t.Any, name: str, number: int, words: Words) -> Rule:
         raise RuleError(f"{label}: link must be one of {', '.join(words.chain)}.")
     cite = []
     for expression in _texts(entry, "cite", label):
-        cite.append((expression, _compile(expression, f"{label}: cite")))
+        cite.append((expression, Expression(expression, f"{label}: cite")))
     values = entry.get("values") or {}
     if not isinstance(values, dict):
         raise RuleError(f"{label}: values must be a mapping of names to expressions.")
@@ -180,16 +220,16 @@ def _rule(entry: t.Any, name: str, number: int, words: Words) -> Rule:
         severity=entry["severity"],
         needs=tuple(_texts(entry, "needs", label)),
         sees=tuple(_texts(entry, "sees", label)),
-        when=_compile(entry["when"], f"{label}: when"),
+        when=Expression(entry["when"], f"{label}: when"),
         explanation=str(entry["explanation"]),
-        unknown=tuple(_compile(text, f"{label}: unknown") for text in _texts(entry, "unknown", label)),
+        unknown=tuple(Expression(text, f"{label}: unknown") for text in _texts(entry, "unknown", label)),
         cause=entry.get("cause"),
         link=entry.get("link"),
-        resources=_compile(entry["resources"], f"{label}: resources") if entry.get("resources") else None,
-        confirm=tuple(_compile(text, f"{label}: confirm") for text in _texts(entry, "confirm", label)),
-        refute=tuple(_compile(text, f"{label}: refute") for text in _texts(entry, "refute", label)),
+        resources=Expression(entry["resources"], f"{label}: resources") if entry.get("resources") else None,
+        confirm=tuple(Expression(text, f"{label}: confirm") for text in _texts(entry, "confirm", label)),
+        refute=tuple(Expression(text, f"{label}: refute") for text in _texts(entry, "refute", label)),
         cite=tuple(cite),
-        values={str(key): _compile(text, f"{label}: values.{key}") for key, text in values.items()},
+        values={str(key): Expression(text, f"{label}: values.{key}") for key, text in values.items()},
         next_steps=tuple({str(key): str(text) for key, text in item.items()} for item in steps),
     )
 
@@ -218,14 +258,6 @@ def _texts(entry: dict[str, t.Any], key: str, label: str) -> list[str]:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return value
     raise RuleError(f"{label}: {key} must be a text or a list of texts.")
-
-
-def _compile(expression: t.Any, label: str) -> t.Any:
-    try:
-        return jmespath.compile(str(expression))
-    except JMESPathError as exc:
-        problem = " ".join(str(exc).split())[:200]
-        raise RuleError(f"{label}: {expression!r} is no JMESPath expression: {problem}") from exc
 
 
 def _search(compiled: t.Any, context: dict[str, t.Any]) -> t.Any:

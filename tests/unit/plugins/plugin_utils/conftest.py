@@ -11,6 +11,8 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.engine 
 
 for _kind in KINDS:
     kind_of(_kind).causes()
-    shipped_rules(_kind)
+    for _rule in shipped_rules(_kind):
+        for _expression in _rule.expressions():
+            _expression.compile()
 for _place in ("log", "copy_job"):
     classify("a text that stands for nothing", _place)

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import engine
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import default_classifier
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import CLUSTER, WORDS
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import RuleError, evaluate, load_rules
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import RuleError, evaluate, load_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,7 +36,7 @@ _ANY = st.recursive(_LEAF, lambda inner: st.one_of(st.lists(inner, max_size=3), 
 def rule(tmp_path):
     path = tmp_path / "rules.yml"
     path.write_text(RULE)
-    return load_rules(str(path))[0]
+    return load_file(str(path), "cluster").rules[0]
 
 
 def test_a_rule_without_its_step_is_unknown_never_clear(rule):
@@ -51,7 +51,7 @@ def test_either_step_meets_an_alternative_need(rule):
 def test_what_a_rule_also_sees_by_keeps_it_from_being_clear(tmp_path):
     path = tmp_path / "rules.yml"
     path.write_text(RULE.replace("    when:", "    sees: [logs, job_detail]\n    when:"))
-    rule = load_rules(str(path))[0]
+    rule = load_file(str(path), "cluster").rules[0]
     assert evaluate(rule, {"jobs": {}}, lambda name: True).state == "clear"
     unseen = evaluate(rule, {"jobs": {}}, lambda name: name != "logs")
     assert (unseen.state, unseen.missing) == ("unknown", ("logs",))
@@ -94,13 +94,21 @@ def test_a_bad_rule_file_gets_one_sentence(tmp_path, change, sentence):
     path = tmp_path / "rules.yml"
     path.write_text(RULE.replace(*change))
     with pytest.raises(RuleError, match=sentence) as caught:
-        load_rules(str(path))
+        load_file(str(path), "cluster")
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_rule_file_is_named():
     with pytest.raises(RuleError, match="/nowhere.yml: the rule file cannot be read"):
-        load_rules("/nowhere.yml")
+        load_file("/nowhere.yml", "cluster")
+
+
+@pytest.mark.parametrize("kind", engine.KINDS)
+def test_expressions_of_shipped_rules_are_jmespath(kind):
+    """They are compiled when they are asked, so that a run would meet a wrong one only where its rule fires."""
+    for rule in engine.shipped_rules(kind):
+        for expression in rule.expressions():
+            expression.compile()
 
 
 def test_shipped_rules_name_known_steps_and_causes():
@@ -147,11 +155,11 @@ def test_more_that_a_rule_must_not_be(tmp_path, change, sentence):
     path = tmp_path / "rules.yml"
     path.write_text(RULE.replace(*change))
     with pytest.raises(RuleError, match=sentence):
-        load_rules(str(path))
+        load_file(str(path), "cluster")
 
 
 def test_a_condition_that_cannot_be_evaluated_is_unknown(tmp_path):
     path = tmp_path / "rules.yml"
     path.write_text(RULE.replace("when: jobs.summary.jobs", "when: length(jobs.summary.jobs)"))
-    result = evaluate(load_rules(str(path))[0], {"jobs": {"summary": {"jobs": 7}}}, lambda name: True)
+    result = evaluate(load_file(str(path), "cluster").rules[0], {"jobs": {"summary": {"jobs": 7}}}, lambda name: True)
     assert result.state == "unknown"
