@@ -12,7 +12,14 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
 
 
-def classify(texts: t.Any, where: str = "log", reason: t.Any = None, exit_code: t.Any = None, tool: t.Any = None) -> t.Any:
+def classify(
+    texts: t.Any,
+    where: str = "log",
+    reason: t.Any = None,
+    exit_code: t.Any = None,
+    tool: t.Any = None,
+    rule_files: t.Any = (),
+) -> t.Any:
     """What a message, or each of a list, stands for; see the filter's documentation."""
     # Imported here: Ansible imports every filter file when it looks one up, also for plays that never classify.
     from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import classification
@@ -28,10 +35,27 @@ def classify(texts: t.Any, where: str = "log", reason: t.Any = None, exit_code: 
         raise AnsibleFilterError(f"sre.backup_sync.classify: exit_code is {str(code)[:80]!r}; give a whole number.")
     told["exit_code"] = None if code is None else int(code)
     try:
-        found = [classification.classify(text, plain(where), **told) for text in listed]
+        own = _own(classification.kind_of_place(plain(where)), plain(rule_files) or [])
+        found = [classification.classify(text, plain(where), **told, own=own) for text in listed]
     except ValueError as exc:
         raise AnsibleFilterError(f"sre.backup_sync.classify: {exc}") from exc
     return found if isinstance(given, list) else found[0]
+
+
+def _own(kind: str, rule_files: t.Any) -> tuple[t.Any, ...]:
+    """The signatures of the user's rule files. Raises ValueError."""
+    if not rule_files:
+        return ()
+    if not isinstance(rule_files, list):
+        raise ValueError("the rule files must be a list of paths.")
+    # Imported here: only who has rule files pays for the engine.
+    from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import engine
+    from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import RuleError
+
+    try:
+        return engine.own_signatures(kind, [str(path) for path in rule_files])
+    except RuleError as exc:
+        raise ValueError(str(exc)) from exc
 
 
 class FilterModule:

@@ -59,6 +59,10 @@ options:
       - Without it one general pattern of words of trouble is used.
     type: list
     elements: str
+  more_patterns:
+    description: Regular expressions of telling lines beside O(patterns), like those of signatures of your own.
+    type: list
+    elements: str
   tail_lines:
     description: So many lines of each log, counted from its end; V(0) for all of it.
     type: int

@@ -12,6 +12,7 @@ async, another Python.
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 import sys
@@ -39,6 +40,9 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._step import (
 _PROGRESS_S = 3.0
 # Made where the workers are forked from, so that one secret has one token in all steps of a run.
 _REDACTION_KEY = secrets.token_hex(16)
+# What is loaded by now, clients among it, stays until the end of the play. The garbage collector need not go through it
+# again and again: not here, not in the workers that are forked from here, and not when Python ends.
+gc.freeze()
 
 
 class StepAction(ActionBase):

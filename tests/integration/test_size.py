@@ -23,6 +23,9 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.engine 
 MEMORY_KIB = 350 * 1024
 EVIDENCE_BYTES = 300_000
 DIAGNOSED_S = 0.15
+SHARES = {"nothing": 0.002, "quarter": 0.25, "whole": 1.0}
+GROWTH = 8  # four times as much: linear cost grows by 4, squares by 16; this lies half way between the two
+ROUNDS = 3
 GIB = 1 << 30
 
 
@@ -75,7 +78,7 @@ def _measured(kind: str, folder: Path, share: float, **options: t.Any) -> dict[s
 
     Processor time, because what else runs on the machine does not change it.
     """
-    folder.mkdir()
+    folder.mkdir(parents=True)
     described = folder / "size.yaml"
     described.write_text(yaml.safe_dump(STORIES[kind](share)))
     with harness.lab(described, folder / "lab") as lab:
@@ -115,6 +118,25 @@ def _diagnosed_s(bundle: dict[str, t.Any]) -> float:
     return min(taken)
 
 
+def _growth(seconds: dict[str, float]) -> float:
+    """How much more the whole takes than a quarter of it, beyond what every run costs."""
+    return (seconds["whole"] - seconds["nothing"]) / max(seconds["quarter"] - seconds["nothing"], 0.5)
+
+
+def _least_growth(kind: str, folder: Path, found: dict[str, dict[str, t.Any]]) -> float:
+    """The growth of the least that each size took; measured again only where one round says more than is allowed.
+
+    A neighbour on the same core makes some runs dearer and never one cheaper, while squares would show in every round.
+    """
+    seconds = {name: found[name]["seconds"] for name in SHARES}
+    for dummy in range(1, ROUNDS):
+        if _growth(seconds) < GROWTH:
+            break
+        for name, share in SHARES.items():
+            seconds[name] = min(seconds[name], _measured(kind, folder / str(dummy) / name, share)["seconds"])
+    return _growth(seconds)
+
+
 def _tell(found: dict[str, dict[str, t.Any]]) -> None:
     """The figures, for whoever runs the tests with -s."""
     for name, run in found.items():
@@ -124,14 +146,10 @@ def _tell(found: dict[str, dict[str, t.Any]]) -> None:
 @pytest.fixture(scope="module")
 def sizes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, t.Any]]:
     folder = tmp_path_factory.mktemp("size")
-    found = {
-        "nothing": _measured("cluster", folder / "nothing", 0.002),
-        "quarter": _measured("cluster", folder / "quarter", 0.25),
-        "whole": _measured("cluster", folder / "whole", 1.0),
-        "whole log": _measured(
-            "cluster", folder / "whole-log", 1.0, cluster_sync_step_options={"logs": {"tail_lines": 0, "max_bytes": 0}}
-        ),
-    }
+    found = {name: _measured("cluster", folder / name, share) for name, share in SHARES.items()}
+    found["whole log"] = _measured(
+        "cluster", folder / "whole-log", 1.0, cluster_sync_step_options={"logs": {"tail_lines": 0, "max_bytes": 0}}
+    )
     _tell(found)
     return found
 
@@ -164,18 +182,14 @@ def test_the_diagnosis_of_much_evidence_is_quick(sizes: dict[str, dict[str, t.An
 
 
 @of_clusters
-def test_cost_grows_linearly(sizes: dict[str, dict[str, t.Any]]) -> None:
-    """Beyond what every run costs, four times as much takes at most six times as long: noise is allowed, squares not."""
-    least = sizes["nothing"]["seconds"]
-    quarter, whole = sizes["quarter"]["seconds"] - least, sizes["whole"]["seconds"] - least
-    assert whole < 6 * max(quarter, 0.5)
+def test_cost_grows_linearly(sizes: dict[str, dict[str, t.Any]], tmp_path: Path) -> None:
+    assert _least_growth("cluster", tmp_path, sizes) < GROWTH
 
 
 @pytest.fixture(scope="module")
 def regions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, t.Any]]:
     folder = tmp_path_factory.mktemp("regions")
-    shares = {"nothing": 0.002, "quarter": 0.25, "whole": 1.0}
-    found = {name: _measured("region", folder / name, share) for name, share in shares.items()}
+    found = {name: _measured("region", folder / name, share) for name, share in SHARES.items()}
     _tell(found)
     return found
 
@@ -204,10 +218,8 @@ def test_the_diagnosis_of_much_evidence_of_regions_is_quick(regions: dict[str, d
 
 
 @of_regions
-def test_cost_of_the_regions_grows_linearly(regions: dict[str, dict[str, t.Any]]) -> None:
-    least = regions["nothing"]["seconds"]
-    quarter, whole = regions["quarter"]["seconds"] - least, regions["whole"]["seconds"] - least
-    assert whole < 6 * max(quarter, 0.5)
+def test_cost_of_the_regions_grows_linearly(regions: dict[str, dict[str, t.Any]], tmp_path: Path) -> None:
+    assert _least_growth("region", tmp_path, regions) < GROWTH
 
 
 @of_regions

@@ -30,10 +30,10 @@ def ask(url: str | None, promql: str) -> list[float]:
         return [float(row["value"][1]) for row in json.load(reply)["data"]["result"]]
 
 
-def test_it_has_the_past_and_is_up_within_two_seconds(tmp_path: Path) -> None:
+def test_it_has_the_past_and_is_up_within_ten_seconds(tmp_path: Path) -> None:
     begin = time.monotonic()
     with prometheus.start({"series": [DROP]}, folder=tmp_path / "prometheus") as lab:
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 10  # one on an idle machine
         assert ask(lab.url, "rate") == [0.42] and ask(lab.url, "rate offset 5h") == [1.0]
         assert ask(lab.url, "rate offset 25h") == []
         assert ask(lab.url, "count_over_time(rate[24h])")[0] == pytest.approx(1440, abs=2)

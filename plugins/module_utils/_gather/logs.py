@@ -143,7 +143,7 @@ def _asked(params: Params) -> _Asked:
         resource_label=str(params.get("resource_label") or DEFAULT_LABEL),
         window_s=duration_parameter(params, "window") or 86400.0,
         rows=rows_parameter(params),
-        telling=Telling([GENERAL] if patterns is None else patterns),
+        telling=Telling([*([GENERAL] if patterns is None else patterns), *(params.get("more_patterns") or [])]),
         pods=feed_parameter(params, "pods", "pods"),
         **numbers,
     )
@@ -375,6 +375,7 @@ STEP = Step(
         window={"type": "str", "default": "24h"},
         pods={"type": "raw"},
         patterns={"type": "list", "elements": "str"},
+        more_patterns={"type": "list", "elements": "str"},
         tail_lines={"type": "int", "default": 5000},
         max_bytes={"type": "int", "default": 16777216},
         max_pods={"type": "int", "default": 40},

@@ -26,9 +26,13 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalo
     required_literals,
 )
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import UNKNOWN, Verdict
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.own_signatures import OwnSignature, check_samples
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import REGION
 
-__all__ = ("CatalogueError", "Message", "Messages", "category_hint", "classify", "decides", "load_messages", "region_causes")
+__all__ = (
+    *("CatalogueError", "Message", "Messages", "category_hint", "check_own", "classify", "decides", "load_messages"),
+    "region_causes",
+)
 
 CAUSES_REGION = "causes_region.yml"
 MESSAGES = "messages_aws.yml"
@@ -126,15 +130,22 @@ class Messages:
     categories: Mapping[str, str]
 
 
-def classify(text: str | None, *, collector: bool = False) -> Verdict:
+def classify(text: str | None, *, collector: bool = False, own: tuple[OwnSignature, ...] = ()) -> Verdict:
     """Say what a message stands for. None, empty or unknown text has no cause.
 
     text: a status message of a copy or backup job, of an event about it, or of a refused call made on its behalf; bare
     or inside JSON, in any case, of any length.
     collector: the text is an error of a call that this collection made; it then says nothing about copies, but
     something about whoever looks.
+    own: signatures of the user, which come first.
     """
-    return _verdict(_clipped(text), collector) if text else UNKNOWN
+    return _verdict(_clipped(text), collector, own) if text else UNKNOWN
+
+
+def check_own(own: tuple[OwnSignature, ...]) -> None:
+    """Raises ValueError unless each is what its sample is taken for."""
+    taken = {entry.id for entries in (_shipped().of_jobs, _shipped().of_collector) for entry in entries}
+    check_samples(own, taken, normalise, lambda text: classify(text, own=own))
 
 
 def decides(signature: str | None) -> str | None:
@@ -155,14 +166,30 @@ def region_causes() -> Mapping[str, Cause]:
 
 
 @functools.lru_cache(maxsize=CACHED_TEXTS)
-def _verdict(text: str, collector: bool) -> Verdict:
+def _verdict(text: str, collector: bool, own: tuple[OwnSignature, ...]) -> Verdict:
     text = normalise(text)
     entries = _shipped().of_collector if collector else _shipped().of_jobs
-    for entry in entries:
+    for entry in (*_of_user(own), *entries):
         match = entry.search(text)
         if match:
             return entry.verdict(text, match.group(), region_causes())
     return UNKNOWN
+
+
+@functools.lru_cache(maxsize=4)
+def _of_user(own: tuple[OwnSignature, ...]) -> tuple[Message, ...]:
+    return tuple(
+        Message(
+            id=entry.id,
+            fix=entry.fix or "",
+            source=entry.label,
+            wordings=(Wording(entry.regex, entry.sample),),
+            cause=entry.cause,
+            benign=entry.cause is None,
+            weight=entry.weight,
+        )
+        for entry in own
+    )
 
 
 def _clipped(text: str) -> str:

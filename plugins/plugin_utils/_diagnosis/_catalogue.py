@@ -6,8 +6,7 @@
 
 """Read and check the catalogue of causes and signatures.
 
-The entries stand in catalogue/causes.yml and catalogue/signatures.yml, and a user may add to them. Nothing is read at
-import.
+The entries stand in catalogue/causes.yml and catalogue/signatures.yml. Nothing is read at import.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words i
 CATALOGUE_DIR = Path(CATALOGUE)
 CAUSES = "causes.yml"
 SIGNATURES = "signatures.yml"
-USER_ENTRIES = "user entries"
 
 MIN_LITERAL = 2  # characters; a single one stands in nearly every line and filters nothing
 
@@ -258,18 +256,6 @@ def _check_entry(file: str, list_name: str, entry: t.Any, number: int) -> None:
         raise CatalogueError(file, name, "weight", "must be a number from 0 to 1")
 
 
-def _merge(list_name: str, shipped: list[t.Any], added: t.Any) -> list[t.Any]:
-    """Lay user entries over the shipped ones: the same id changes the keys it names, a new id is appended."""
-    if not isinstance(added, list):
-        raise CatalogueError(USER_ENTRIES, list_name, "-", "must be a list of entries")
-    merged = {entry["id"]: entry for entry in shipped}
-    for number, entry in enumerate(added):
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("id"), str):
-            raise CatalogueError(USER_ENTRIES, f"{list_name}[{number}]", "id", "every entry is a mapping with an id")
-        merged[entry["id"]] = {**merged.get(entry["id"], {}), **entry}
-    return list(merged.values())
-
-
 def _cause(file: str, raw: Mapping[str, t.Any], words: Words) -> Cause:
     choices = {
         "runbook_class": words.runbook_classes,
@@ -291,29 +277,24 @@ def _cause(file: str, raw: Mapping[str, t.Any], words: Words) -> Cause:
 
 
 def read_regex(file: str, name: str, key: str, value: t.Any) -> str:
-    """Join a pattern given as a list, and check those of users.
+    """Join a pattern given as a list.
 
-    The shipped ones are checked by the unit tests: most are never met in a run, and to compile all takes longer than the
-    whole diagnosis.
+    That it can be used is checked by the unit tests: most patterns are never met in a run, and to compile all takes longer
+    than the whole diagnosis.
     """
     parts = value if isinstance(value, list) else [value]
     if not parts or not all(isinstance(part, str) and part for part in parts):
         raise CatalogueError(file, name, key, "must be a regular expression or a list of them")
-    pattern = "|".join(parts)
-    if file == USER_ENTRIES:
-        check_regex(file, name, key, pattern)
-    return pattern
+    return "|".join(parts)
 
 
-def check_regex(file: str, name: str, key: str, pattern: str) -> None:
-    """Raises CatalogueError if it is no regular expression, or could take more than linear time."""
+def bounded_regex(pattern: str) -> None:
+    """Raises ValueError if it is no regular expression, or could take more than linear time."""
     try:
         _compiled(pattern)
         required_literals(pattern)
-    except re.error as error:
-        raise CatalogueError(file, name, key, f"not a regular expression: {error}") from error
-    except ValueError as error:
-        raise CatalogueError(file, name, key, str(error)) from error
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"{pattern[:200]!r} is no regular expression: {error}") from error
 
 
 def _signature(file: str, raw: Mapping[str, t.Any], causes: Mapping[str, Cause]) -> Signature:
@@ -350,50 +331,45 @@ def _check_whole(lists: Mapping[str, tuple[Signature, ...]]) -> None:
 
 @functools.lru_cache(maxsize=None)
 def _shipped(file: str) -> dict[str, list[t.Any]]:
-    """The raw entries of one file by list, each id once. Read once a process."""
+    """The raw lists of one file. Read once a process."""
+    return read_yaml(file)
+
+
+def _check_lists(file: str, raw: Mapping[str, list[t.Any]]) -> None:
+    """Check which lists there are, and the keys and types of their entries; each id is there once."""
     names = set(_SCHEMA) - {"causes"} if file == SIGNATURES else {"causes"}
-    data = read_yaml(file)
-    for list_name in sorted(set(data) ^ names):
+    for list_name in sorted(set(raw) ^ names):
         raise CatalogueError(file, list_name, "-", "is missing" if list_name in names else "unknown list")
-    for list_name, entries in data.items():
+    for list_name, entries in raw.items():
         ids = set()
         for number, entry in enumerate(entries):
             _check_entry(file, list_name, entry, number)
             if entry["id"] in ids:
                 raise CatalogueError(file, entry["id"], "id", f"used twice in {list_name}")
             ids.add(entry["id"])
-    return data
 
 
 def load_causes(file: str, words: Words) -> dict[str, Cause]:
     """The causes of one file of the catalogue by id. Raises CatalogueError."""
-    return {entry["id"]: _cause(file, entry, words) for entry in _shipped(file)["causes"]}
+    return read_causes(file, _shipped(file), words)
 
 
-def load_catalogue(extra: Mapping[str, t.Any] | None = None) -> Catalogue:
-    """Read the shipped entries and lay the user's over them.
+def read_causes(file: str, raw: Mapping[str, list[t.Any]], words: Words) -> dict[str, Cause]:
+    """The causes of what a file holds, by id. Raises CatalogueError with file, entry and key."""
+    _check_lists(file, raw)
+    return {entry["id"]: _cause(file, entry, words) for entry in raw["causes"]}
 
-    extra: {name of a list: [entries]} with the lists of signatures.yml and "causes". An entry with a known id changes
-    the keys it names, any other is appended. Raises CatalogueError with file, entry and key.
-    """
-    raw = {**_shipped(CAUSES), **_shipped(SIGNATURES)}
-    origin: dict[tuple[str, str], str] = {}
-    for list_name, added in (extra or {}).items():
-        if list_name not in _SCHEMA:
-            raise CatalogueError(USER_ENTRIES, list_name, "-", f"unknown list; known: {', '.join(sorted(_SCHEMA))}")
-        raw[list_name] = _merge(list_name, raw[list_name], added)
-        changed = {entry["id"] for entry in added}
-        for number, entry in enumerate(raw[list_name]):
-            if entry["id"] in changed:
-                _check_entry(USER_ENTRIES, list_name, entry, number)
-                origin[list_name, entry["id"]] = USER_ENTRIES
-    causes = {
-        entry["id"]: _cause(origin.get(("causes", entry["id"]), CAUSES), entry, CLUSTER) for entry in raw["causes"]
-    }
+
+def load_catalogue() -> Catalogue:
+    """The causes and signatures of clusters. Raises CatalogueError."""
+    return read_catalogue(_shipped(SIGNATURES), load_causes(CAUSES, CLUSTER))
+
+
+def read_catalogue(raw: Mapping[str, list[t.Any]], causes: Mapping[str, Cause]) -> Catalogue:
+    """The catalogue of what signatures.yml holds. Raises CatalogueError with file, entry and key."""
+    _check_lists(SIGNATURES, raw)
     lists = {
-        name: tuple(_signature(origin.get((name, entry["id"]), SIGNATURES), entry, causes) for entry in entries)
-        for name, entries in raw.items()
-        if name != "causes"
+        name: tuple(_signature(SIGNATURES, entry, causes) for entry in entries) for name, entries in raw.items()
     }
     _check_whole(lists)
     return Catalogue(causes, lists)

@@ -25,8 +25,9 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalo
     load_catalogue,
     required_literals,
 )
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.own_signatures import OwnSignature, check_samples
 
-__all__ = ("CatalogueError", "Cause", "Classifier", "Verdict", "default_classifier", "telling_patterns")
+__all__ = ("CatalogueError", "Cause", "Classifier", "Verdict", "check_own", "classifier_with", "telling_patterns")
 
 # How strongly a line of each kind speaks, 0..1; decides between the lines of one text.
 KIND_WEIGHTS = {"final": 1.0, "error": 0.7, "warning": 0.3, "retry": 0.2}
@@ -145,13 +146,17 @@ class _LiteralIndex:
 
 
 class Classifier:
-    """Applies one catalogue. Make one and keep it: it remembers the texts it has seen."""
+    """Applies the catalogue, behind signatures of the user. Make one and keep it: it remembers the texts it has seen."""
 
-    def __init__(self, extra: Mapping[str, t.Any] | None = None) -> None:
-        """extra: entries of the user, see load_catalogue. Raises CatalogueError."""
-        catalogue = load_catalogue(extra)
+    def __init__(self, own: tuple[OwnSignature, ...] = ()) -> None:
+        """Raises CatalogueError."""
+        catalogue = load_catalogue()
         self.causes: Mapping[str, Cause] = catalogue.causes
-        self._lists = catalogue.lists
+        self._lists = {**catalogue.lists}
+        self._own = {entry.id for entry in own}  # what they say of a text comes before its reason and its exit code
+        for entry in own:
+            signature, list_name = _of_user(entry)
+            self._lists[list_name] = (signature, *self._lists[list_name])
         self._reasons = {
             where: {reason: entry for entry in self._lists[name] for reason in entry.reasons} if name else {}
             for where, name in REASON_LISTS.items()
@@ -178,6 +183,8 @@ class Classifier:
         entry = self._reasons[where].get(reason or "")
         by_reason = self._of_entry(entry, base, reason)
         by_text = self._text_verdict(text, base) if text else UNKNOWN
+        if by_text.signature in self._own:
+            return by_text
         by_code = self._of_entry(self._exit_entry(exit_code, tool), "final", f"exit code {exit_code}")
         if entry is not None and not entry.text_decides and not entry.symptom:
             return _with_others(by_reason, () if entry.benign else (by_text, by_code))
@@ -341,10 +348,33 @@ def _with_others(verdict: Verdict, others: Iterable[Verdict]) -> Verdict:
     return replace(verdict, alternatives=tuple(alternatives))
 
 
-@functools.lru_cache(maxsize=1)
-def default_classifier() -> Classifier:
-    """The classifier of the shipped catalogue, made on first use and kept for the process."""
-    return Classifier()
+def _of_user(entry: OwnSignature) -> tuple[Signature, str]:
+    """A signature of the user as an entry of the catalogue that all others are behind, and the list where it stands."""
+    harmless = entry.cause is None
+    signature = Signature(
+        id=entry.id,
+        pattern=entry.regex,
+        cause=entry.cause,
+        fix=entry.fix,
+        source=entry.label,
+        sample=entry.sample,
+        weight=entry.weight,
+        beats=("*",),
+        scope="line" if harmless else None,
+    )
+    return signature, "benign_patterns" if harmless else "log_patterns"
+
+
+@functools.lru_cache(maxsize=4)
+def classifier_with(own: tuple[OwnSignature, ...] = ()) -> Classifier:
+    """The classifier of the shipped catalogue behind these, made on first use and kept for the process."""
+    return Classifier(own)
+
+
+def check_own(own: tuple[OwnSignature, ...]) -> None:
+    """Raises ValueError unless each is what its sample is taken for."""
+    taken = {entry.id for entries in load_catalogue().lists.values() for entry in entries}
+    check_samples(own, taken, normalise, classifier_with(own).classify)
 
 
 def telling_patterns() -> list[str]:

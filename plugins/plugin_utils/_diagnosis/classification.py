@@ -19,16 +19,21 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalo
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster.gaps import SETTLE as SETTLE_CLUSTER
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.doubts import STANDS_FOR
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.gaps import SETTLE as SETTLE_REGION
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import (
-    Verdict,
-    default_classifier,
-)
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import Verdict, classifier_with
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.own_signatures import OwnSignature
 
 # Where AWS's own words are seen: of a copy or backup job and of what was refused on its behalf, or in answer to a call of
 # whoever looks.
 OF_AWS = ("copy_job", "aws_call")
 OF_CLUSTERS = ("log", "event", "container", "pod", "job", "metric")
 PLACES = (*OF_CLUSTERS, *OF_AWS)
+
+
+def kind_of_place(where: str) -> str:
+    """The kind of target whose messages are seen there. Raises ValueError for what is none of PLACES."""
+    if where not in PLACES:
+        raise ValueError(f"where is {where!r}; give one of {', '.join(PLACES)}.")
+    return "region" if where in OF_AWS else "cluster"
 
 
 def classify(
@@ -38,22 +43,21 @@ def classify(
     reason: str | None = None,
     exit_code: int | None = None,
     tool: str | None = None,
+    own: tuple[OwnSignature, ...] = (),
 ) -> dict[str, t.Any]:
     """What the message stands for; the members are described in the documentation of the filter of this name.
 
     where: one of PLACES. reason, exit_code, tool: of events and containers, see Classifier.classify(). Raises ValueError
-    for another place.
+    for another place. own: signatures of the user for targets of kind_of_place(where).
     """
-    if where not in PLACES:
-        raise ValueError(f"where is {where!r}; give one of {', '.join(PLACES)}.")
-    if where in OF_AWS:
-        verdict = _aws_messages.classify(text, collector=where == "aws_call")
+    if kind_of_place(where) == "region":
+        verdict = _aws_messages.classify(text, collector=where == "aws_call", own=own)
         causes, decides = _aws_messages.region_causes(), _aws_messages.decides(verdict.signature)
         if verdict.kind == "symptom" and not verdict.alternatives:
             verdict = replace(verdict, alternatives=tuple(sorted(STANDS_FOR.get(verdict.cause or "", ()))))
         settle = SETTLE_REGION
     else:
-        classifier = default_classifier()
+        classifier = classifier_with(own)
         if exit_code is not None:
             tool = tool or classifier.tool_of(text)
         verdict = classifier.classify(text, where, reason, exit_code, tool)

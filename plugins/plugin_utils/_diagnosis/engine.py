@@ -9,24 +9,17 @@ from __future__ import annotations
 
 import os
 import typing as t
-from collections import OrderedDict
 from functools import lru_cache
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import accepted
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import gaps as gaps_of
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import rule_files as rule_files_of
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import verdict
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import seen, text, usable
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.kinds import Kind
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import (
-    SEVERITIES,
-    Result,
-    Rule,
-    RuleError,
-    RuleFile,
-    evaluate,
-    load_file,
-    load_rules,
-)
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.own_signatures import OwnSignature
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import SEVERITIES, Result, Rule, evaluate
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.thresholds import thresholds_of
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import CATALOGUE
 
 EVIDENCE_SCHEMA = "sre.backup_sync/evidence/v1"
@@ -51,7 +44,7 @@ def kind_of(name: str) -> Kind:
 @lru_cache(maxsize=4)
 def shipped_rules(kind: str) -> tuple[Rule, ...]:
     """The rules that come with the collection for a kind of target."""
-    return tuple(load_rules(os.path.join(CATALOGUE, f"rules_{kind}.yml"), kind))
+    return tuple(rule_files_of.load_rules(os.path.join(CATALOGUE, f"rules_{kind}.yml"), kind))
 
 
 def check_bundle(bundle: t.Any) -> None:
@@ -78,30 +71,33 @@ def diagnose(
     target = bundle.get("target") if isinstance(bundle.get("target"), dict) else {}
     settings = bundle.get("settings") if isinstance(bundle.get("settings"), dict) else {}
     kind = kind_of(target["kind"])
+    told = rule_files_of.merged(kind, shipped_rules(kind.words.kind), rule_files)
     evidence = kind.prepare(bundle["evidence"])
+    settings = {**settings, "thresholds": {**told.thresholds}}
     if supposing:
         # Imported here: only who asks what if pays for it.
         from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import supposed
 
         evidence, settings = supposed.gathered(evidence, settings, supposing)
     causes = kind.causes()
-    rules, acceptances = _merged(kind, _read(kind, rule_files), causes)
-    facts = kind.derive(evidence, kind.collect(evidence), causes, settings)
+    facts = kind.derive(evidence, kind.collect(evidence, told.signatures), causes, settings)
     if supposing:
         facts = supposed.derived(facts, supposing)
     context = {**evidence, "facts": facts, "settings": settings, "target": target}
-    results = [evaluate(rule, context, lambda name: usable(evidence, name), lambda name: seen(evidence, name)) for rule in rules]
-    results = accepted.applied(results, acceptances, text(target, "name"), accepted.day_of(evidence))
+    results = [
+        evaluate(rule, context, lambda name: usable(evidence, name), lambda name: seen(evidence, name)) for rule in told.rules
+    ]
+    results = accepted.applied(results, told.accepted, text(target, "name"), accepted.day_of(evidence))
     ranked = verdict.candidates(kind, facts, results, causes, evidence)
     status = kind.status(evidence, facts)
     root = ranked[0] if ranked and status != "healthy" else None
     others = verdict.further(ranked, facts) if root else []
     runner_up = next((item for item in ranked[1:] if item not in others), None) if root else None
     gaps = gaps_of.gaps(kind, evidence)
-    told = [root, *others] if root else []
-    fills = [_Filler(kind.names(target, item, facts, evidence), kind.words.flags) for item in told or (None,)]
+    named = [root, *others] if root else []
+    fills = [_Filler(kind.names(target, item, facts, evidence), kind.words.flags) for item in named or (None,)]
     fill = fills[0]
-    steps = _next_steps(list(zip(told, fills)), results, gaps, fill) if status != "healthy" else []
+    steps = _next_steps(list(zip(named, fills)), results, gaps, fill) if status != "healthy" else []
     return {
         "schema": DIAGNOSIS_SCHEMA,
         "target": target,
@@ -133,39 +129,21 @@ def _settle_by(
     return root.confirm_by if root and root.confirm_by else gaps_of.settle_by(kind, root, runner_up, gaps, facts)
 
 
-def _read(kind: Kind, rule_files: t.Sequence[str]) -> list[tuple[str, RuleFile]]:
-    return [(path, load_file(path, kind.words.kind)) for path in rule_files]
-
-
-def _merged(
-    kind: Kind, files: list[tuple[str, RuleFile]], causes: t.Mapping[str, t.Any]
-) -> tuple[list[Rule], list[accepted.Acceptance]]:
-    """Shipped rules, then the user's, and the accepted findings; a user's rule with a shipped id takes its place."""
-    merged: OrderedDict[str, Rule] = OrderedDict((rule.id, rule) for rule in shipped_rules(kind.words.kind))
-    acceptances: list[accepted.Acceptance] = []
-    for path, file in files:
-        for rule in file.rules:
-            if rule.cause is not None and rule.cause not in causes:
-                raise RuleError(f"{path}: rule {rule.id}: there is no cause {rule.cause!r} in the catalogue.")
-            merged[rule.id] = rule
-        acceptances.extend(file.accepted)
-    for entry in acceptances:
-        if entry.rule not in merged:
-            raise RuleError(f"{entry.label}: there is no rule of this id for targets of kind {kind.words.kind}.")
-    return list(merged.values()), acceptances
+def own_signatures(kind_name: str, rule_files: t.Sequence[str]) -> tuple[OwnSignature, ...]:
+    """The signatures of the user's files, checked. Raises RuleError."""
+    return rule_files_of.merged(kind_of(kind_name), shipped_rules(kind_name), rule_files).signatures
 
 
 def loaded(kind_name: str, rule_files: t.Sequence[str] = ()) -> dict[str, t.Any]:
-    """What a diagnosis would apply: {rules: [...], accepted: [...]}, each entry with the file that it is `from`.
+    """What a diagnosis would apply, each entry with the file that it is `from`; the filter loaded_rules documents it.
 
-    rules: rule, severity, title, runbook, needs, cause, from ("shipped" or a path), replaces (whether it takes the place of
-    a shipped one). accepted: rule, owner, reason, until, targets, resources, from. Raises RuleError.
+    Raises RuleError.
     """
     kind = kind_of(kind_name)
-    files = _read(kind, rule_files)
-    rules, dummy = _merged(kind, files, kind.causes())
-    origin = {rule.id: path for path, file in files for rule in file.rules}
-    shipped = {rule.id for rule in shipped_rules(kind_name)}
+    shipped = shipped_rules(kind_name)
+    told = rule_files_of.merged(kind, shipped, rule_files)
+    own_rules = {rule.id: file.path for file in told.of for rule in file.rules}
+    own_thresholds = {name: file.path for file in told.of for name in file.thresholds}
     return {
         "rules": [
             {
@@ -175,10 +153,31 @@ def loaded(kind_name: str, rule_files: t.Sequence[str] = ()) -> dict[str, t.Any]
                 "runbook": list(rule.runbook),
                 "needs": list(rule.needs),
                 "cause": rule.cause,
-                "from": origin.get(rule.id, "shipped"),
-                "replaces": rule.id in origin and rule.id in shipped,
+                "from": own_rules.get(rule.id, "shipped"),
+                "replaces": rule.id in own_rules and any(rule.id == other.id for other in shipped),
             }
-            for rule in rules
+            for rule in told.rules
+        ],
+        "signatures": [
+            {
+                "signature": entry.id,
+                "pattern": entry.pattern,
+                "cause": entry.cause,
+                "fix": entry.fix,
+                "from": file.path,
+            }
+            for file in told.of
+            for entry in file.signatures
+        ],
+        "thresholds": [
+            {
+                "threshold": name,
+                "value": told.thresholds[name],
+                "shipped": row.value,
+                "meaning": row.meaning,
+                "from": own_thresholds.get(name, "shipped"),
+            }
+            for name, row in thresholds_of(kind_name).items()
         ],
         "accepted": [
             {
@@ -188,9 +187,9 @@ def loaded(kind_name: str, rule_files: t.Sequence[str] = ()) -> dict[str, t.Any]
                 "until": entry.until.isoformat(),
                 "targets": list(entry.targets),
                 "resources": list(entry.resources),
-                "from": path,
+                "from": file.path,
             }
-            for path, file in files
+            for file in told.of
             for entry in file.accepted
         ],
     }

@@ -13,10 +13,7 @@ from datetime import datetime, timedelta, timezone
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import Row, figure, rows, text
 
-SIGNIFICANT = 0.05  # after Bonferroni's correction for the number of slots
 _NEGLIGIBLE = 1e-12
-LEAST = 3  # failures, and good runs, below which nothing is said; also days, of an hour that stands out
-_TWICE = 2.0  # a slot must fail at least this many times as often as the others: of many runs the least matters
 
 
 def fisher(bad: int, good: int, others_bad: int, others_good: int) -> float:
@@ -35,21 +32,36 @@ def fisher(bad: int, good: int, others_bad: int, others_good: int) -> float:
     return min(1.0, likely)
 
 
+class Limits(t.NamedTuple):
+    """When hours are said to stand out; catalogue/thresholds.yml has the figures."""
+
+    least: int  # failures, and good runs, below which nothing is said; also days, of an hour that stands out
+    significance: float  # after Bonferroni's correction for the number of slots
+    times: float  # a slot must fail at least this many times as often as the others
+
+    @classmethod
+    def of(cls, settings: Row) -> Limits:
+        """Those of a diagnosis."""
+        told = settings["thresholds"]
+        return cls(told["pattern_least"], told["pattern_significance"], told["pattern_times"])
+
+
 class Hours(t.NamedTuple):
     """Hours, runs and failures of a step's slots (see by_hour() of the gathering)."""
 
+    limits: Limits
     every: list[tuple[int, int, int]]
     compared: list[tuple[int, int, int]]  # of the resources that ran at several hours of a day
     days: list[tuple[int, int, int]]  # their days
     observed_at: str | None
 
     @classmethod
-    def of(cls, told: Row) -> Hours:
+    def of(cls, told: Row, limits: Limits) -> Hours:
         """Those of a step that lists slots."""
         every, compared, days = (
             [slot for row in rows(told, "slots") if (slot := _slot(row, kind))] for kind in ("", "compared_", "days_")
         )
-        return cls(every, compared, days, text(told, "observed_at"))
+        return cls(limits, every, compared, days, text(told, "observed_at"))
 
     def figures(self) -> dict[str, int]:
         """What every verdict is told with."""
@@ -59,7 +71,7 @@ class Hours(t.NamedTuple):
 
     def one_stands_out(self) -> bool:
         """Whether an hour fails more often than the others, be it because of what runs in it."""
-        return bool(_periodic(self.every))
+        return bool(_periodic(self.every, self.limits))
 
     def periodic(self) -> dict[str, t.Any] | None:
         """The hours that failures keep to, with the figures of the test; None where they keep to none.
@@ -69,8 +81,8 @@ class Hours(t.NamedTuple):
         copied at several hours of a day. An hour is periodic when its failure rate is significantly above that of the
         other hours, both of jobs and of days, on three days at least: what fails together in one night is one incident.
         """
-        often = {row["slot"] for row in _periodic(self.days)}
-        hours = [row for row in _periodic(self.compared) if row["slot"] in often]
+        often = {row["slot"] for row in _periodic(self.days, self.limits)}
+        hours = [row for row in _periodic(self.compared, self.limits) if row["slot"] in often]
         if not hours:
             return None
         others_runs = sum(slot[1] for slot in self.compared) - sum(row["runs"] for row in hours)
@@ -92,16 +104,16 @@ def _slot(row: Row, of: str) -> tuple[int, int, int] | None:
     return int(hour), int(runs), int(failed)
 
 
-def _periodic(slots: list[tuple[int, int, int]]) -> list[dict[str, t.Any]]:
+def _periodic(slots: list[tuple[int, int, int]], limits: Limits) -> list[dict[str, t.Any]]:
     """The hours whose failure rate stands out."""
     bad, runs = sum(slot[2] for slot in slots), sum(slot[1] for slot in slots)
     found = []
     for hour, here, failed in slots:
         others = runs - here
-        if failed < LEAST or not others or failed / here < _TWICE * (bad - failed) / others:
+        if failed < limits.least or not others or failed / here < limits.times * (bad - failed) / others:
             continue
         p = min(1.0, fisher(failed, here - failed, bad - failed, others - (bad - failed)) * len(slots))
-        if p <= SIGNIFICANT:
+        if p <= limits.significance:
             rate = round(failed / here, 3)
             found.append({"slot": hour, "runs": here, "failed": failed, "rate": rate, "p": float(f"{p:.2g}")})
     return found

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import Cause
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import Atom
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.own_signatures import OwnSignature
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import Words
 
 Facts = t.Dict[str, t.Any]
@@ -51,7 +52,8 @@ class Kind:
 
     telling: steps that show why a copy failed; without one of them nothing is confirmed
     causes: all causes by id
-    collect: the classified messages of the evidence
+    collect: the classified messages of the evidence, signatures of the user before those of the catalogue
+    check_signatures: raises ValueError for a signature of the user that does not find its sample
     derive: the `facts` that rules see. The shared parts read of them: failing, behind, late, affected, causes,
         named_causes, success_rate, readiness, scope, pattern; and where there are any: exposed, lost, trouble,
         copies_in_place
@@ -67,7 +69,8 @@ class Kind:
     words: Words
     telling: tuple[str, ...]
     causes: t.Callable[[], Causes]
-    collect: t.Callable[[t.Any], "list[Atom]"]
+    collect: t.Callable[[t.Any, "tuple[OwnSignature, ...]"], "list[Atom]"]
+    check_signatures: t.Callable[["tuple[OwnSignature, ...]"], None]
     derive: t.Callable[[t.Any, "list[Atom]", Causes, "dict[str, t.Any]"], Facts]
     status: t.Callable[[t.Any, Facts], str]
     proven_until: t.Callable[[t.Any, Facts], int]

@@ -10,14 +10,11 @@ A rule is `unknown`, never `clear`, when a step that it needs could not answer.
 
 from __future__ import annotations
 
-import os
 import string
 import typing as t
 from dataclasses import dataclass, field
 
-import yaml
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.accepted import Acceptance, acceptance
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import WORDS, Words
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import Words
 
 try:
     import jmespath
@@ -127,59 +124,17 @@ class Result:
     accepted: dict[str, t.Any] | None = None  # {owner, reason, until, over}
 
 
-@dataclass(frozen=True)
-class RuleFile:
-    """What a file of the user may hold."""
-
-    rules: tuple[Rule, ...]
-    accepted: tuple[Acceptance, ...]
-
-
-def load_rules(path: str, kind: str = "cluster") -> list[Rule]:
-    """The rules of one shipped file, whose expressions the unit tests compile. Raises RuleError."""
-    return list(_read(path, kind).rules)
-
-
-def load_file(path: str, kind: str) -> RuleFile:
-    """The rules and the accepted findings of a user's YAML file for a kind of target. Raises RuleError."""
-    told = _read(path, kind)
-    for rule in told.rules:
-        for expression in rule.expressions():
-            expression.compile()
-    return told
-
-
-def _read(path: str, kind: str) -> RuleFile:
+def read_rules(entries: t.Sequence[t.Any], name: str, words: Words) -> list[Rule]:
+    """The rules of the file of this name. Raises RuleError, which names file, rule and key."""
     if not HAS_JMESPATH:
         raise RuleError("The Python library jmespath is not installed where the playbook runs: pip install jmespath.")
-    name = os.path.basename(path)
-    try:
-        with open(path, encoding="utf-8") as handle:
-            document = yaml.load(handle, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except OSError as exc:
-        raise RuleError(f"{path}: the rule file cannot be read: {exc.strerror}; check the path.") from exc
-    except (yaml.YAMLError, UnicodeError) as exc:
-        raise RuleError(f"{path}: the rule file is not valid YAML: {' '.join(str(exc).split())[:300]}") from exc
-    lists = document if isinstance(document, dict) else {}
-    strange = sorted(set(map(str, lists)) - {"rules", "accepted"})
-    if strange:
-        raise RuleError(f"{path}: unknown key {strange[0]!r}; a rule file has the lists rules and accepted.")
-    for key, entries in lists.items():
-        if not isinstance(entries, list):
-            raise RuleError(f"{path}: what stands under the key {key} must be a list.")
-    if not lists:
-        raise RuleError(f"{path}: the rule file needs a list under the key rules, or one under accepted.")
-    rules = [_rule(entry, name, number, WORDS[kind]) for number, entry in enumerate(lists.get("rules", []), start=1)]
+    rules = [_rule(entry, name, number, words) for number, entry in enumerate(entries, start=1)]
     seen: set[str] = set()
     for rule in rules:
         if rule.id in seen:
             raise RuleError(f"{name}: the rule {rule.id} stands there twice; give one of them another id.")
         seen.add(rule.id)
-    try:
-        accepted = [acceptance(entry, name, number) for number, entry in enumerate(lists.get("accepted", []), start=1)]
-    except ValueError as exc:
-        raise RuleError(str(exc)) from exc
-    return RuleFile(tuple(rules), tuple(accepted))
+    return rules
 
 
 def _rule(entry: t.Any, name: str, number: int, words: Words) -> Rule:

@@ -27,6 +27,7 @@ except ImportError:  # rules need it too, and say that it is missing before anyt
 Document = t.Dict[str, t.Any]
 Place = t.Tuple[t.Any, t.Any]  # the dictionary or list, and the key or index in it
 _FACTS = "facts."
+_SETTINGS = ("settings.rpo_s", "settings.thresholds.")
 _TYPES = {dict: "a dictionary", list: "a list", str: "a text", bool: "a boolean", int: "a number", float: "a number"}
 
 
@@ -54,9 +55,10 @@ def _changed(document: Document, supposing: t.Mapping[str, t.Any], mine: t.Calla
     wanted = {expression: value for expression, value in supposing.items() if mine(expression)}
     document = copy.deepcopy(document) if wanted else document
     for expression, value in wanted.items():
-        if expression.startswith("settings.") and expression != "settings.rpo_s":
+        if expression.startswith("settings.") and not expression.startswith(_SETTINGS):
             raise SuppositionError(
-                f"{expression!r} bears on the gathering alone; of the settings only settings.rpo_s can be supposed."
+                f"{expression!r} bears on the gathering alone; of the settings only settings.rpo_s and those of "
+                "settings.thresholds can be supposed."
             )
         for holder, key in _places(expression, document):
             _check_type(expression, holder[key], value)

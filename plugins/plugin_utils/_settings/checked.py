@@ -91,17 +91,26 @@ def _own_names(value: t.Any, aliases: t.Mapping[str, str]) -> t.Any:
 
 def check_rule_files(variables: Variables, name: str) -> None:
     """Raises BadParameter with all that is wrong in the user's rule files for the kind of target of this role."""
+    if not variables[name]:
+        return
+    # Imported here: only who has rule files pays for the engine so early.
     from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.engine import loaded
+    from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rule_files import load_file
     from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import RuleError
 
+    kind, paths = name.split("_", 1)[0], [str(path) for path in variables[name]]
     problems = []
-    for path in variables[name]:
+    for path in paths:
         try:
-            loaded(name.split("_", 1)[0], [str(path)])
+            load_file(path, kind)
         except RuleError as exc:
             problems.append(f"{name}: {exc}")
     if problems:
         raise BadParameter(" ".join(problems))
+    try:
+        loaded(kind, paths)
+    except RuleError as exc:
+        raise BadParameter(f"{name}: {exc}") from exc
 
 
 def _refusals(check: Check, variables: Variables, name: str) -> list[str]:

@@ -157,9 +157,9 @@ def test_health_lies_in_its_only_region() -> None:
 @pytest.fixture(scope="module")
 def big() -> Stage:
     bulk = {"copy_jobs": 100_000, "points": 100_000, "log_events": 1_000_000, "failed_every": 50}
-    began = time.monotonic()
+    began = time.process_time()
     stage = _stage(protect=[{"resources": ["orders"]}], bulk=bulk)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
     return stage
 
 

@@ -7,11 +7,13 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import Atom, say, weight
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import Row, rows, step, text
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import default_classifier
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import Classifier, classifier_with
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.own_signatures import OwnSignature
 
 # Job states in which a copy has not come to a good end.
 BROKEN_STATES = frozenset({"failed", "failing", "blocked", "starting", "overdue"})
@@ -19,9 +21,14 @@ _WORKLOADS = frozenset({"Pod", "Job", "CronJob"})
 
 
 class _Collector:
-    def __init__(self, resource_of_job: dict[str, str]) -> None:
+    def __init__(self, resource_of_job: dict[str, str], own: tuple[OwnSignature, ...]) -> None:
         self._resource_of_job = resource_of_job
+        self._own = own
         self.atoms: list[Atom] = []
+
+    @functools.cached_property
+    def _classifier(self) -> Classifier:
+        return classifier_with(self._own)  # made with the first message: healthy clusters have none
 
     def add(
         self,
@@ -39,9 +46,8 @@ class _Collector:
         final: bool = False,
     ) -> None:
         """Classify one message and keep it unless it is unknown or benign."""
-        classifier = default_classifier()  # made with the first message: healthy clusters have none
-        known_tool = classifier.tool_of(tool) if tool else None
-        verdict = classifier.classify(message or "", where=where, reason=reason, exit_code=exit_code, tool=known_tool)
+        known_tool = self._classifier.tool_of(tool) if tool else None
+        verdict = self._classifier.classify(message or "", where=where, reason=reason, exit_code=exit_code, tool=known_tool)
         if verdict.cause is None or verdict.kind == "benign":
             return
         job = text(row, "job")
@@ -64,9 +70,9 @@ class _Collector:
         )
 
 
-def collect(evidence: t.Any) -> list[Atom]:
-    """All atoms of a cluster bundle, in the order of the steps."""
-    collector = _Collector(_resources_by_job(evidence))
+def collect(evidence: t.Any, own: tuple[OwnSignature, ...] = ()) -> list[Atom]:
+    """All atoms of a cluster bundle, in the order of the steps; signatures of the user come before the shipped ones."""
+    collector = _Collector(_resources_by_job(evidence), own)
     _from_jobs(evidence, collector)
     _from_pods(evidence, collector)
     _from_events(evidence, collector)

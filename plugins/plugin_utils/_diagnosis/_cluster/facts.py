@@ -31,7 +31,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.facts i
     readiness,
     telling_causes,
 )
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.hours import LEAST, Hours
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.hours import Hours, Limits
 
 _BEHIND = frozenset({"lagging", "missing", "not_ready"})
 _LATE = frozenset({"late", "overdue"})
@@ -84,7 +84,7 @@ def derive(
         "retries": sorted({atom.cause for atom in atoms if atom.weight <= 0.2}),
         **grouped(own, causes),
         "scope": scope(evidence, failing, [atom for atom in atoms if atom.cause in own]),
-        "pattern": pattern(evidence),
+        "pattern": pattern(evidence, settings),
         "readiness": readiness,
         "stuck": stuck(evidence),
         "push_overdue": push_overdue(evidence),
@@ -251,14 +251,15 @@ def endpoint(atom: Atom) -> str | None:
     return None
 
 
-def pattern(evidence: t.Any) -> dict[str, t.Any]:
+def pattern(evidence: t.Any, settings: Row) -> dict[str, t.Any]:
     """How failures lie in time: periodic, random (good and bad runs of a resource mixed), single, none or unknown.
 
-    Fewer than three bad and three good runs decide nothing. What fails since one moment has no pattern: it has a
+    Few bad or few good runs decide nothing. What fails since one moment has no pattern: it has a
     beginning.
     """
     jobs = step(evidence, "jobs")
-    hours = Hours.of(jobs)
+    limits = Limits.of(settings)
+    hours = Hours.of(jobs, limits)
     figures: dict[str, t.Any] = hours.figures()
     bad, good = figures["failed"], figures["succeeded"]
     if not usable(evidence, "jobs") or not (bad or good):
@@ -266,7 +267,7 @@ def pattern(evidence: t.Any) -> dict[str, t.Any]:
     if bad < 2:
         return {"verdict": "single" if bad else "none", **figures}
     switches = figures["switches"] = int(figure(jobs, "summary", "switches") or 0)
-    if bad < LEAST or good < LEAST:
+    if min(bad, good) < limits.least:
         return {"verdict": "unknown", **figures}
     periodic = hours.periodic()
     if periodic:

@@ -18,6 +18,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluste
     SETTLE,
     contradictions,
 )
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import check_own
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import rows, step, text, usable
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.kinds import Causes, Kind
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import CLUSTER
@@ -94,6 +95,7 @@ KIND = Kind(
     telling=("jobs", "job_detail", "logs", "events"),
     causes=_causes,
     collect=collect,
+    check_signatures=check_own,
     derive=facts_of.derive,
     status=status,
     proven_until=proven_until,

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._aws_messages import category_hint, classify
@@ -19,6 +20,9 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidenc
     step,
     text,
 )
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.own_signatures import OwnSignature
+
+_Judge = t.Callable[[str], Verdict]
 
 BAD_STATES = frozenset({"FAILED", "PARTIAL"})
 # Where names of resources stand beside their ARNs.
@@ -44,17 +48,22 @@ def is_failing(row: Row) -> bool:
     return text(row, "state") in BAD_STATES or bool(figure(row, "consecutive_failures"))
 
 
-def collect(evidence: t.Any) -> list[Atom]:
-    """All atoms of a region bundle: those of copies, then those of the backups before them."""
+def collect(evidence: t.Any, own: tuple[OwnSignature, ...] = ()) -> list[Atom]:
+    """All atoms of a region bundle: those of copies, then those of the backups before them.
+
+    Signatures of the user come before the shipped ones.
+    """
+    judge = functools.partial(classify, own=own)
     return [
-        *_from_copy_jobs(evidence),
-        *_from_detail(evidence),
-        *_from_logs(evidence),
-        *_from_upstream(evidence),
+        *_from_copy_jobs(evidence, judge),
+        *_from_detail(evidence, judge),
+        *_from_logs(evidence, judge),
+        *_from_upstream(evidence, judge),
     ]
 
 
 def _atom(
+    judge: _Judge,
     row: Row,
     message: str | None,
     *,
@@ -67,7 +76,7 @@ def _atom(
     final: bool = True,
 ) -> t.Iterator[Atom]:
     """The atom of one message; none when it is unknown, or says that nothing is wrong."""
-    verdict = classify(message) if message else Verdict()
+    verdict = judge(message) if message else Verdict()
     if verdict.kind == "benign":
         return
     cause, weighs = verdict.cause, weight(verdict, final)
@@ -98,12 +107,13 @@ def _hint(row: Row, recorder: str, state: str | None) -> str | None:
     return category_hint(text(row, "category"))
 
 
-def _from_copy_jobs(evidence: t.Any) -> t.Iterator[Atom]:
+def _from_copy_jobs(evidence: t.Any, judge: _Judge) -> t.Iterator[Atom]:
     jobs = step(evidence, "copy_jobs")
     for listed in ("resources", "jobs"):
         for index, row in enumerate(rows(jobs, listed)):
             if text(row, "state") in BAD_STATES and not row.get("composite"):
                 yield from _atom(
+                    judge,
                     row,
                     text(row, "message"),
                     step_name="copy_jobs",
@@ -114,6 +124,7 @@ def _from_copy_jobs(evidence: t.Any) -> t.Iterator[Atom]:
         names = row.get("resource_names") if text(row, "state") in BAD_STATES else None
         for name in names if isinstance(names, list) else []:
             yield from _atom(
+                judge,
                 row,
                 text(row, "message"),
                 step_name="copy_jobs",
@@ -123,7 +134,7 @@ def _from_copy_jobs(evidence: t.Any) -> t.Iterator[Atom]:
             )
 
 
-def _from_detail(evidence: t.Any) -> t.Iterator[Atom]:
+def _from_detail(evidence: t.Any, judge: _Judge) -> t.Iterator[Atom]:
     detail = step(evidence, "copy_job_detail")
     job = detail.get("job")
     told = [("job", job)] if isinstance(job, dict) else []
@@ -131,6 +142,7 @@ def _from_detail(evidence: t.Any) -> t.Iterator[Atom]:
     for path, row in told:
         if text(row, "state") in BAD_STATES:
             yield from _atom(
+                judge,
                 row,
                 text(row, "message"),
                 step_name="copy_job_detail",
@@ -139,7 +151,7 @@ def _from_detail(evidence: t.Any) -> t.Iterator[Atom]:
             )
 
 
-def _from_logs(evidence: t.Any) -> t.Iterator[Atom]:
+def _from_logs(evidence: t.Any, judge: _Judge) -> t.Iterator[Atom]:
     """Events repeat what the job says. A refused call is CloudTrail's own observation, of no resource that it names."""
     logs = step(evidence, "logs")
     known = _names_by_arn(evidence)
@@ -147,6 +159,7 @@ def _from_logs(evidence: t.Any) -> t.Iterator[Atom]:
         resource = known.get(text(row, "resource_arn") or "")
         if text(row, "state") in BAD_STATES and resource:
             yield from _atom(
+                judge,
                 row,
                 text(row, "message"),
                 step_name="logs",
@@ -157,6 +170,7 @@ def _from_logs(evidence: t.Any) -> t.Iterator[Atom]:
     for index, row in enumerate(rows(logs, "api_errors")):
         said = ": ".join(filter(None, (text(row, "error_code"), text(row, "message"))))
         yield from _atom(
+            judge,
             {},
             said,
             step_name="logs",
@@ -183,11 +197,12 @@ def failed_in_logs(evidence: t.Any) -> list[str]:
     return sorted({known[arn] for arn in arns if arn in known})
 
 
-def _from_upstream(evidence: t.Any) -> t.Iterator[Atom]:
+def _from_upstream(evidence: t.Any, judge: _Judge) -> t.Iterator[Atom]:
     """Of backups that ended badly with no good one since; what a later one has made good explains nothing."""
     for index, row in enumerate(rows(step(evidence, "copy_jobs"), "upstream")):
         if row.get("latest") is not False:
             yield from _atom(
+                judge,
                 row,
                 text(row, "message"),
                 step_name="copy_jobs",
@@ -200,6 +215,7 @@ def _from_upstream(evidence: t.Any) -> t.Iterator[Atom]:
         if text(row, "state") == "never":  # no job has said anything: the words are our own
             continue
         yield from _atom(
+            judge,
             row,
             text(row, "message"),
             step_name="copy_lag",

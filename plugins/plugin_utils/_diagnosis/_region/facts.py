@@ -184,8 +184,14 @@ def derive(
             name for name in REGION.steps if "forbidden" in _outcomes(evidence, name) and not moot(name, evidence)
         ],
         "success_rate": rate,
-        "scope": scope(evidence, sorted(trouble.union(late)), rate, {**own, **_as_told(gone, trouble)}),
-        "pattern": pattern(evidence),
+        "scope": scope(
+            evidence,
+            sorted(trouble.union(late)),
+            rate,
+            {**own, **_as_told(gone, trouble)},
+            settings["thresholds"]["least_runs"],
+        ),
+        "pattern": pattern(evidence, settings),
         "readiness": ready,
     }
     return {**facts, "copies_in_place": copies_in_place(evidence, facts)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._aws_messages import region_causes
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._aws_messages import check_own, region_causes
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.atoms import collect
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.doubts import STANDS_FOR
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.facts import derive
@@ -157,6 +157,7 @@ KIND = Kind(
     telling=("copy_jobs",),
     causes=region_causes,
     collect=collect,
+    check_signatures=check_own,
     derive=derive,
     status=status,
     proven_until=proven_until,

@@ -18,16 +18,17 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidenc
     text,
     usable,
 )
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.hours import LEAST, Hours
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.hours import Hours, Limits
 
 
-def pattern(evidence: t.Any) -> dict[str, t.Any]:
+def pattern(evidence: t.Any, settings: Row) -> dict[str, t.Any]:
     """periodic | random | single | none | unknown, with the figures of the test.
 
     Failures that began at a moment and have not stopped since are no pattern: they have a beginning.
     """
     jobs = step(evidence, "copy_jobs")
-    hours = Hours.of(jobs)
+    limits = Limits.of(settings)
+    hours = Hours.of(jobs, limits)
     figures: dict[str, t.Any] = hours.figures()
     bad, good = figures["failed"], figures["succeeded"]
     if not usable(evidence, "copy_jobs") or not (bad or good):
@@ -36,7 +37,7 @@ def pattern(evidence: t.Any) -> dict[str, t.Any]:
         return {"verdict": "single" if bad else "none", **figures}
     made_good = sum(_made_good(row) for row in rows(jobs, "resources"))
     figures["made_good"] = made_good
-    if bad < LEAST or good < LEAST or not made_good:
+    if min(bad, good) < limits.least or not made_good:
         return {"verdict": "unknown", **figures}
     periodic = hours.periodic()
     if periodic:

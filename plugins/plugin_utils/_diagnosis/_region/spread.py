@@ -23,7 +23,6 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidenc
     value,
 )
 
-LEAST_RUNS = 20  # below this, one failure alone is under 95 %
 DEFAULT_THRESHOLD = 0.95
 _MANY = 10  # failures over two types or more that are no chance, even where the interval reaches the threshold
 
@@ -53,13 +52,17 @@ def success_rate(evidence: t.Any) -> dict[str, t.Any]:
 
 
 def scope(
-    evidence: t.Any, affected: list[str], rate: dict[str, t.Any], told: t.Mapping[str, dict[str, t.Any]]
+    evidence: t.Any,
+    affected: list[str],
+    rate: dict[str, t.Any],
+    told: t.Mapping[str, dict[str, t.Any]],
+    least_runs: float,
 ) -> dict[str, t.Any]:
     """systemic, specific, none or unknown.
 
     Systemic: the success rate is low, of enough jobs to say so, and the failures spread over resources or types; or all
     of several resources are affected and have something in common. affected: resources.
-    told: {cause: what speaks for it}, of the causes that count.
+    told: {cause: what speaks for it}, of the causes that count. least_runs: below it a rate says nothing.
     """
     jobs = step(evidence, "copy_jobs")
     total = _resources(evidence)
@@ -79,7 +82,7 @@ def scope(
     if not usable(evidence, "copy_jobs") and not affected:
         return {"verdict": "unknown", "spread": spread, "shared": {}}
     failed_once = sum(figure(row, "resources") or 0 for row in groups)
-    low = bool(_low(rate, types) and (failed_once > 1 or len(types) > 1))
+    low = bool(_low(rate, types, least_runs) and (failed_once > 1 or len(types) > 1))
     spread["rate_is_systemic"] = low
     if not counted and not low:
         return {"verdict": "none", "spread": spread, "shared": {}}
@@ -102,9 +105,9 @@ def _resources(evidence: t.Any) -> int:
     return int(max((count or 0 for count in counts), default=0))
 
 
-def _low(rate: dict[str, t.Any], types: list[str]) -> bool:
+def _low(rate: dict[str, t.Any], types: list[str], least_runs: float) -> bool:
     """Whether the rate is below its threshold by enough jobs to say so."""
-    if rate["rate"] is None or rate["runs"] < LEAST_RUNS or rate["rate"] >= rate["threshold"]:
+    if rate["rate"] is None or rate["runs"] < least_runs or rate["rate"] >= rate["threshold"]:
         return False
     return bool(rate["verdict"] == "low" or (rate["failed"] >= _MANY and len(types) > 1))
 

@@ -44,6 +44,17 @@ def test_own_rules_are_told_apart_from_those_that_replace_shipped_ones(written):
     assert len(told["rules"]) == len(loaded_rules([], "cluster")["rules"]) + 1
 
 
+def test_own_signatures_and_thresholds_are_told(written):
+    signature = {"id": "own.a", "pattern": "Jam", "sample": "a jam", "cause": "throttling", "fix": "Wait."}
+    path = written(signatures=[signature], thresholds={"clock_skew_s": 5})
+    told = loaded_rules([path], "cluster")
+    row = {name: signature[name] for name in ("pattern", "cause", "fix")}
+    assert told["signatures"] == [{"signature": "own.a", **row, "from": path}]
+    thresholds = {row["threshold"]: (row["value"], row["shipped"], row["from"]) for row in told["thresholds"]}
+    assert thresholds.pop("clock_skew_s") == (5, 30, path)
+    assert thresholds and all(value == shipped and file == "shipped" for value, shipped, file in thresholds.values())
+
+
 @pytest.mark.parametrize(
     "files, kind, sentence",
     [

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The catalogue of causes and signatures: what is shipped, what a user adds, and what is refused."""
+"""The catalogue of causes and signatures: what is shipped, and what is refused."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from hypothesis import strategies as st
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import _catalogue
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import (
     CatalogueError,
-    check_regex,
+    bounded_regex,
     load_catalogue,
+    read_catalogue,
+    read_causes,
     required_literals,
 )
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import (
-    Classifier,
-    default_classifier,
-)
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import CLUSTER
 
 CATALOGUE = load_catalogue()
 LOG_PATTERNS = CATALOGUE.lists["log_patterns"]
@@ -38,7 +37,7 @@ def test_every_pattern_is_a_bounded_regular_expression() -> None:
     """They are not checked when they are loaded."""
     patterns = [*ALL_PATTERNS, *(entry.unless for entries in CATALOGUE.lists.values() for entry in entries if entry.unless)]
     for pattern in patterns:
-        check_regex("signatures.yml", "x", "pattern", pattern)
+        bounded_regex(pattern)
 
 
 def test_prefilter_lets_every_sample_pass() -> None:
@@ -94,50 +93,22 @@ def test_file_that_is_no_yaml_is_named(tmp_path, monkeypatch) -> None:
         _catalogue.read_yaml("causes.yml")
 
 
-# --- entries of the user ----------------------------------------------------------------------------------------------
-
-
-def test_user_adds_a_signature_and_a_cause() -> None:
-    cause = {
-        "id": "tape_jam",
-        "title": "Tape is stuck",
-        "runbook_class": "platform",
-        "kind": "neither",
-        "link": "store",
-        "explanation": "The robot dropped it.",
-        "next_steps": [{"text": "Call the operator of {destination}."}],
-    }
-    entry = {"id": "U1", "pattern": ["TAPE-\\d{4}E", "tape jam"], "cause": "tape_jam", "fix": "Call the operator."}
-    classifier = Classifier({"causes": [cause], "log_patterns": [entry]})
-    assert classifier.classify("TAPE-0042E drive 3").cause == "tape_jam"
-    assert default_classifier().classify("TAPE-0042E drive 3").cause is None
-
-
-def test_user_changes_one_key_of_a_shipped_entry() -> None:
-    classifier = Classifier({"log_patterns": [{"id": "S2", "fix": "Call storage."}]})
-    verdict = classifier.classify("no space left on device")
-    assert (verdict.fix, verdict.cause) == ("Call storage.", "storage_capacity")
+# --- entries that are refused -----------------------------------------------------------------------------------------
 
 
 VALID = {"id": "U1", "pattern": "boom", "fix": "x", "cause": "quota"}
+CAUSE = {"id": "jam", "title": "Jam", "runbook_class": "platform", "kind": "neither", "link": "store", "explanation": "x", "next_steps": []}
 
 
 @pytest.mark.parametrize(
-    ("extra", "message"),
+    ("more", "message"),
     [
-        ({"patterns": []}, "user entries: entry patterns: -: unknown list"),
-        ({"log_patterns": {}}, "user entries: entry log_patterns: -: must be a list"),
-        ({"log_patterns": [{"pattern": "x"}]}, r"user entries: entry log_patterns\[0\]: id: every entry"),
+        ({"patterns": []}, "signatures.yml: entry patterns: -: unknown list"),
+        ({"log_patterns": [{"pattern": "x"}]}, r"entry log_patterns\[0\]: id: every entry"),
         ({"log_patterns": [{"id": "U1", "pattern": "x", "cause": "quota"}]}, "entry U1: fix: is missing"),
         ({"log_patterns": [{**VALID, "colour": 1}]}, "entry U1: colour: unknown key"),
         ({"log_patterns": [{**VALID, "cause": "gremlins"}]}, "entry U1: cause: 'gremlins' is not in causes.yml"),
         ({"log_patterns": [{"id": "U1", "pattern": "x", "fix": "x"}]}, "entry U1: cause: is missing"),
-        ({"log_patterns": [{**VALID, "pattern": "bo(om"}]}, "entry U1: pattern: not a regular expression"),
-        ({"log_patterns": [{**VALID, "pattern": "a.*b"}]}, r"entry U1: pattern: '\*' repeats without bound"),
-        ({"log_patterns": [{**VALID, "pattern": "a{2,}b"}]}, r"entry U1: pattern: '\{2,\}' repeats without bound"),
-        ({"log_patterns": [{**VALID, "pattern": "(ab){2}"}]}, "entry U1: pattern: a repeated group"),
-        ({"log_patterns": [{**VALID, "pattern": "(?P=x)"}]}, "entry U1: pattern: not a regular expression"),
-        ({"log_patterns": [{**VALID, "pattern": "(?#x)ab"}]}, "entry U1: pattern: of the groups that start"),
         ({"log_patterns": [{**VALID, "pattern": []}]}, "entry U1: pattern: must be a regular expression"),
         ({"log_patterns": [{**VALID, "weight": 3}]}, "entry U1: weight: must be a number from 0 to 1"),
         ({"log_patterns": [{**VALID, "symptom": "yes"}]}, "entry U1: symptom: must be true or false"),
@@ -145,13 +116,47 @@ VALID = {"id": "U1", "pattern": "boom", "fix": "x", "cause": "quota"}
         ({"log_patterns": [{**VALID, "confirm_by": " "}]}, "entry U1: confirm_by: must be a text"),
         ({"log_patterns": [{**VALID, "beats": "I1"}]}, "entry U1: beats: must be a list"),
         ({"log_patterns": [{**VALID, "beats": ["Nope"]}]}, "entry U1: beats: there is no entry 'Nope'"),
-        ({"final_patterns": [{"id": "S2", "pattern": "x y"}]}, "entry S2: id: used in"),
+        ({"log_patterns": [VALID, VALID]}, "entry U1: id: used twice in log_patterns"),
+        ({"log_patterns": [VALID], "final_patterns": [{"id": "U1", "pattern": "x y"}]}, "entry U1: id: used in"),
         ({"benign_patterns": [{"id": "U2", "pattern": "x y", "scope": "page"}]}, "entry U2: scope: must be line"),
-        ({"causes": [{"id": "oom", "kind": "gremlin"}]}, "user entries: entry oom: kind: 'gremlin' is none of"),
-        ({"causes": [{"id": "oom", "next_steps": [{"text": "{nose}"}]}]}, "entry oom: next_steps: placeholder 'nose'"),
-        ({"causes": [{"id": "oom", "next_steps": [{"txt": "x"}]}]}, "entry oom: next_steps: each step has a text"),
     ],
 )
-def test_wrong_entry_is_refused_by_name(extra: dict, message: str) -> None:
+def test_wrong_signature_is_refused_by_name(more: dict, message: str) -> None:
+    raw = {name: [] for name in CATALOGUE.lists}
     with pytest.raises(CatalogueError, match=message):
-        Classifier(extra)
+        read_catalogue({**raw, **more}, CATALOGUE.causes)
+
+
+def test_a_list_that_is_missing_is_named() -> None:
+    with pytest.raises(CatalogueError, match="signatures.yml: entry tools: -: is missing"):
+        read_catalogue({name: [] for name in CATALOGUE.lists if name != "tools"}, CATALOGUE.causes)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "gremlin"}, "causes.yml: entry jam: kind: 'gremlin' is none of"),
+        ({"next_steps": [{"text": "{nose}"}]}, "entry jam: next_steps: placeholder 'nose'"),
+        ({"next_steps": [{"txt": "x"}]}, "entry jam: next_steps: each step has a text"),
+    ],
+)
+def test_wrong_cause_is_refused_by_name(change: dict, message: str) -> None:
+    assert read_causes("causes.yml", {"causes": [CAUSE]}, CLUSTER)["jam"].title == "Jam"
+    with pytest.raises(CatalogueError, match=message):
+        read_causes("causes.yml", {"causes": [{**CAUSE, **change}]}, CLUSTER)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("bo(om", "is no regular expression"),
+        ("a.*b", r"'\*' repeats without bound"),
+        ("a{2,}b", r"'\{2,\}' repeats without bound"),
+        ("(ab){2}", "a repeated group"),
+        ("(?P=x)", "is no regular expression"),
+        ("(?#x)ab", "of the groups that start"),
+    ],
+)
+def test_a_pattern_that_cannot_be_bounded_is_refused(pattern: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        bounded_regex(pattern)

@@ -19,7 +19,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalo
 )
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import (
     Classifier,
-    default_classifier,
+    classifier_with,
     normalise,
 )
 
@@ -31,7 +31,7 @@ REASON_LISTS = {name.removesuffix("_reasons"): name for name in CATALOGUE.lists 
 
 @pytest.fixture(name="classifier", scope="module")
 def fixture_classifier() -> Classifier:
-    return default_classifier()
+    return classifier_with()
 
 
 # --- every entry ------------------------------------------------------------------------------------------------------
@@ -318,7 +318,7 @@ WORDS = st.sampled_from([*(entry.sample or "" for entry in LOG_PATTERNS), "\n", 
 def test_any_text_gives_a_sound_verdict(
     text: str, where: str, reason: str | None, exit_code: int | None, tool: str | None
 ) -> None:
-    verdict = default_classifier().classify(text, where=where, reason=reason, exit_code=exit_code, tool=tool)
+    verdict = classifier_with().classify(text, where=where, reason=reason, exit_code=exit_code, tool=tool)
     assert verdict.cause is None or verdict.cause in CATALOGUE.causes
     assert 0 <= verdict.weight <= 1
     assert verdict.cause not in verdict.alternatives

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import Signature, required_literals
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import (
-    default_classifier,
+    classifier_with,
     telling_patterns,
 )
 
@@ -222,12 +222,12 @@ HARMLESS_LINES = [
 
 @pytest.mark.parametrize(("line", "cause"), REAL_LINES, ids=[line[:60] for line, _cause in REAL_LINES])
 def test_real_line(line: str, cause: str) -> None:
-    assert default_classifier().classify(line).cause == cause
+    assert classifier_with().classify(line).cause == cause
 
 
 @pytest.mark.parametrize("line", HARMLESS_LINES)
 def test_harmless_or_neutral_line_has_no_cause(line: str) -> None:
-    verdict = default_classifier().classify(line)
+    verdict = classifier_with().classify(line)
     assert verdict.cause is None
     assert verdict.kind in ("benign", "unknown")
     assert verdict.weight == 0

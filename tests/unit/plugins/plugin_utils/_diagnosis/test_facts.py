@@ -8,6 +8,9 @@ import pytest
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster import facts
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import Atom
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.facts import resource_readiness
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.thresholds import shipped_values
+
+SETTINGS = {"thresholds": shipped_values("cluster")}
 
 
 def atom(cause="network_dns", weight=1.0, resource="orders", text="lookup s3.example.com: no such host", recorder="mover"):
@@ -138,12 +141,12 @@ def in_time(slots, *, switches=0, resources=1):
     ],
 )
 def test_pattern_in_time(evidence, expected):
-    assert facts.pattern(evidence)["verdict"] == expected
-    assert facts.pattern({"jobs": {**evidence["jobs"], "outcome": "forbidden"}})["verdict"] == "unknown"
+    assert facts.pattern(evidence, SETTINGS)["verdict"] == expected
+    assert facts.pattern({"jobs": {**evidence["jobs"], "outcome": "forbidden"}}, SETTINGS)["verdict"] == "unknown"
 
 
 def test_a_periodic_pattern_of_jobs_points_at_its_window_and_the_next():
-    found = facts.pattern(in_time([(2, 12, 12), (8, 12, 0), (20, 12, 0)], switches=24))
+    found = facts.pattern(in_time([(2, 12, 12), (8, 12, 0), (20, 12, 0)], switches=24), SETTINGS)
     assert [(row["slot"], row["rate"]) for row in found["slots"]] == [(2, 1.0)]
     assert (found["rate_of_others"], found["next_expected_at"]) == (0.0, "2026-11-21T02:00:00Z")
 

@@ -14,6 +14,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.pattern import pattern
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.hours import fisher
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.spread import success_rate
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.thresholds import shipped_values
 from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._diagnosis.region_bundle import (
     RESOURCES,
     about,
@@ -23,6 +24,8 @@ from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._diagno
     problem,
     row_of,
 )
+
+SETTINGS = {"thresholds": shipped_values("region")}
 
 
 @pytest.mark.parametrize(
@@ -80,7 +83,7 @@ def jobs(slots, *, made_good=6, days=9, observed="2026-11-20T21:00:00Z", compare
     ],
 )
 def test_pattern(slots, expected):
-    assert pattern(jobs(slots))["verdict"] == expected
+    assert pattern(jobs(slots), SETTINGS)["verdict"] == expected
 
 
 AT_TWO = [(2, 120, 100), (8, 120, 0), (14, 120, 0)]
@@ -89,16 +92,16 @@ AT_TWO = [(2, 120, 100), (8, 120, 0), (14, 120, 0)]
 @pytest.mark.parametrize("days, expected", [(1, "unknown"), (2, "unknown"), (3, "unknown"), (6, "periodic")])
 def test_what_fails_together_is_one_incident_however_many_fail(days, expected):
     # three days of twelve against none of 24: p = 0.031 of one hour, 0.092 of three
-    assert pattern(jobs(AT_TWO, days=days))["verdict"] == expected
+    assert pattern(jobs(AT_TWO, days=days), SETTINGS)["verdict"] == expected
 
 
 def test_a_resource_with_an_hour_of_its_own_tells_nothing_of_the_hour():
-    assert pattern(jobs(AT_TWO, compared=(8, 14)))["verdict"] == "unknown"
-    assert pattern(jobs(AT_TWO, compared=()))["verdict"] == "unknown"
+    assert pattern(jobs(AT_TWO, compared=(8, 14)), SETTINGS)["verdict"] == "unknown"
+    assert pattern(jobs(AT_TWO, compared=()), SETTINGS)["verdict"] == "unknown"
 
 
 def test_a_periodic_pattern_states_its_test_and_the_next_time():
-    found = pattern(jobs([(2, 12, 10), (8, 12, 0), (20, 12, 0)]))
+    found = pattern(jobs([(2, 12, 10), (8, 12, 0), (20, 12, 0)]), SETTINGS)
     assert [slot["slot"] for slot in found["slots"]] == [2]
     assert found["p"] < 0.001 and found["rate_of_others"] == 0 and found["next_expected_at"] == "2026-11-21T02:00:00Z"
 
@@ -112,18 +115,18 @@ def test_a_periodic_pattern_states_its_test_and_the_next_time():
     ],
 )
 def test_next_expected_failure(observed, expected):
-    found = pattern(jobs([(2, 12, 10), (8, 12, 0)], observed=observed))
+    found = pattern(jobs([(2, 12, 10), (8, 12, 0)], observed=observed), SETTINGS)
     assert found["next_expected_at"] == expected
 
 
 def test_failures_that_have_not_stopped_have_a_beginning_and_no_pattern():
-    assert pattern(jobs([(2, 40, 8)], made_good=-1))["verdict"] == "unknown"
+    assert pattern(jobs([(2, 40, 8)], made_good=-1), SETTINGS)["verdict"] == "unknown"
 
 
 def test_what_could_not_be_read_has_no_pattern():
     evidence = jobs([(2, 12, 10), (8, 12, 0)])
     evidence["copy_jobs"]["outcome"] = "forbidden"
-    assert pattern(evidence)["verdict"] == "unknown"
+    assert pattern(evidence, SETTINGS)["verdict"] == "unknown"
 
 
 # -------------------------------------------------------------------------------------------------------------- scope

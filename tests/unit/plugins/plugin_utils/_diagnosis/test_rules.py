@@ -8,9 +8,10 @@ import re
 
 import pytest
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import engine
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import default_classifier
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import classifier_with
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import CLUSTER, WORDS
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import RuleError, evaluate, load_file
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rule_files import load_file
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import RuleError, evaluate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -84,10 +85,13 @@ def test_a_fired_rule_explains_with_values(rule):
         (("severity: warning", "severity: bad"), r"rule own.rule: severity must be one of"),
         (("when: jobs.summary.jobs", "when: 'jobs['"), r"rule own.rule: when: 'jobs\[' is no JMESPath"),
         (("{n: jobs.summary.jobs}", "{m: jobs.summary.jobs}"), r"explanation uses \{n\}, which values does not define"),
-        (("rules:", "regeln:"), r"unknown key 'regeln'; a rule file has the lists rules and accepted"),
+        (("rules:", "regeln:"), r"unknown key 'regeln'; a rule file has rules, signatures, accepted and thresholds"),
         (("rules:\n", "rules: 7\nx:\n"), r"unknown key 'x'"),
         (("rules:", "rules: ["), r"is not valid YAML"),
         (("    runbook: own\n", ""), r"the key 'runbook' is missing"),
+        ((RULE, ""), r"the rule file is empty; give it rules, signatures"),
+        ((RULE, "thresholds: [1]"), r"what stands under the key thresholds must be a mapping of names to numbers"),
+        ((RULE, "signatures: {a: 1}"), r"what stands under the key signatures must be a list"),
     ],
 )
 def test_a_bad_rule_file_gets_one_sentence(tmp_path, change, sentence):
@@ -112,7 +116,7 @@ def test_expressions_of_shipped_rules_are_jmespath(kind):
 
 
 def test_shipped_rules_name_known_steps_and_causes():
-    causes = default_classifier().causes
+    causes = classifier_with().causes
     for rule in engine.shipped_rules("cluster"):
         assert rule.cause is None or rule.cause in causes, rule.id
         for need in rule.needs:
@@ -133,7 +137,7 @@ def test_without_evidence_every_rule_is_unknown():
 
 
 def test_next_steps_keep_no_placeholder():
-    for cause in default_classifier().causes.values():
+    for cause in classifier_with().causes.values():
         for item in cause.next_steps:
             known = set(re.findall(r"\{([a-z_]+)\}", " ".join(item.values())))
             assert known <= {

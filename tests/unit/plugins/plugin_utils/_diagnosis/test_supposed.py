@@ -91,7 +91,7 @@ def test_a_place_that_cannot_be_changed_is_refused(place, sentence):
         ("keys.keys", "x", "holds a list, and the value given for it is a text; give a list."),
         ("settings.rpo_s", "2h", "holds a number, and the value given for it is a text; give a number."),
         ("keys.summary.unusable", True, "holds a number, and the value given for it is a boolean"),
-        ("settings.window_s", 60, "bears on the gathering alone; of the settings only settings.rpo_s can be supposed"),
+        ("settings.window_s", 60, "bears on the gathering alone; of the settings only settings.rpo_s and those of settings.thresholds"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused(place, value, sentence):

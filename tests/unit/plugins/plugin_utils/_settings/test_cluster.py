@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+
 import re
 from pathlib import Path
 
@@ -55,6 +57,22 @@ def test_a_bad_variable_gets_one_sentence_that_names_it(variable, value):
 
 def test_every_bad_variable_is_told_at_once():
     assert len(cluster_settings({"cluster_sync_rpo": "x", "cluster_sync_window": "y"})["problems"]) == 3
+
+
+def test_rule_files_are_judged_together(tmp_path):
+    rule = {"id": "own.rule", "runbook": "own", "title": "A", "severity": "info", "needs": [], "when": "jobs", "explanation": "x"}
+    known = {"rule": "own.rule", "owner": "a", "reason": "b", "until": "2026-12-31"}
+    contents = {"a.yml": {"rules": [rule]}, "b.yml": {"accepted": [known]}, "c.yml": {"x": []}, "d.yml": {"y": []}}
+    for name, content in contents.items():
+        (tmp_path / name).write_text(json.dumps(content))
+
+    def problems(*names):
+        return cluster_settings({**GOOD, "cluster_sync_rule_files": [str(tmp_path / name) for name in names]})["problems"]
+
+    assert problems("a.yml", "b.yml") == []
+    assert "there is no rule of this id" in problems("b.yml")[0]
+    [both] = problems("a.yml", "c.yml", "d.yml")
+    assert "unknown key 'x'" in both and "unknown key 'y'" in both  # all that is wrong, not the first alone
 
 
 @pytest.mark.parametrize(
