@@ -50,7 +50,7 @@ def _own(kind: str, rule_files: t.Any) -> tuple[t.Any, ...]:
         raise ValueError("the rule files must be a list of paths.")
     # Imported here: only who has rule files pays for the engine.
     from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import engine
-    from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import RuleError
+    from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.entries import RuleError
 
     try:
         return engine.own_signatures(kind, [str(path) for path in rule_files])

@@ -17,7 +17,7 @@ def diagnose(bundle: t.Any, rule_files: t.Any = ()) -> dict[str, t.Any]:
     try:
         # Imported here: Ansible imports every filter file when it looks one up, also for plays that never diagnose.
         from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import engine
-        from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import RuleError
+        from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.entries import RuleError
     except ImportError as exc:
         raise AnsibleFilterError(
             f"sre.backup_sync.diagnose needs the Python libraries jmespath and PyYAML on the controller: {exc}"

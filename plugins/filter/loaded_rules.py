@@ -16,7 +16,7 @@ def loaded_rules(rule_files: t.Any, kind: t.Any = "cluster") -> dict[str, t.Any]
     """What a diagnosis with these files would apply; see the filter's documentation."""
     # Imported here: Ansible imports every filter file when it looks one up, also for plays that never diagnose.
     from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import engine
-    from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import RuleError
+    from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.entries import RuleError
 
     kind, files = plain(kind), plain(rule_files)
     if kind not in engine.KINDS:

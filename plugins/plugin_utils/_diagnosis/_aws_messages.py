@@ -143,7 +143,7 @@ def classify(text: str | None, *, collector: bool = False, own: tuple[OwnSignatu
 
 
 def check_own(own: tuple[OwnSignature, ...]) -> None:
-    """Raises ValueError unless each is what its sample is taken for."""
+    """Raises RuleError unless each is what its sample is taken for."""
     taken = {entry.id for entries in (_shipped().of_jobs, _shipped().of_collector) for entry in entries}
     check_samples(own, taken, normalise, lambda text: classify(text, own=own))
 

@@ -372,7 +372,7 @@ def classifier_with(own: tuple[OwnSignature, ...] = ()) -> Classifier:
 
 
 def check_own(own: tuple[OwnSignature, ...]) -> None:
-    """Raises ValueError unless each is what its sample is taken for."""
+    """Raises RuleError unless each is what its sample is taken for."""
     taken = {entry.id for entries in load_catalogue().lists.values() for entry in entries}
     check_samples(own, taken, normalise, classifier_with(own).classify)
 

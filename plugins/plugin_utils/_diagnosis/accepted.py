@@ -15,6 +15,7 @@ import typing as t
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.entries import RuleError, label_of
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import text
 
 if t.TYPE_CHECKING:
@@ -38,16 +39,11 @@ class Acceptance:
 
 
 def acceptance(entry: t.Any, file: str, number: int) -> Acceptance:
-    """One entry of a file's list `accepted`. Raises ValueError with a sentence that names file, entry and key."""
-    if not isinstance(entry, dict):
-        raise ValueError(f"{file}: accepted entry {number} is no mapping.")
-    label = f"{file}: accepted {entry.get('rule') or number}"
-    unknown = sorted(set(map(str, entry)) - _KEYS)
-    if unknown:
-        raise ValueError(f"{label}: unknown key {unknown[0]!r}; the keys are {', '.join(sorted(_KEYS))}.")
+    """One entry of a file's list `accepted`. Raises RuleError with a sentence that names file, entry and key."""
+    label = label_of(entry, file, "accepted", number, name="rule", keys=_KEYS)
     for key in _REQUIRED:
         if not str(entry.get(key) or "").strip():
-            raise ValueError(f"{label}: the key {key!r} is missing; who accepts a finding says who, why and how long.")
+            raise RuleError(f"{label}: the key {key!r} is missing; who accepts a finding says who, why and how long.")
     return Acceptance(
         rule=str(entry["rule"]),
         owner=str(entry["owner"]),
@@ -64,7 +60,7 @@ def _names(entry: dict[str, t.Any], key: str, of: str, label: str) -> tuple[str,
         return ()
     given = entry[key]
     if not isinstance(given, list) or not given or not all(type(name) in (str, int) for name in given):
-        raise ValueError(f"{label}: {key} must be a list of the names of {of}; leave it out for all of them.")
+        raise RuleError(f"{label}: {key} must be a list of the names of {of}; leave it out for all of them.")
     return tuple(str(name) for name in given)
 
 
@@ -76,7 +72,7 @@ def _day(given: t.Any, label: str) -> date:
     try:
         return datetime.strptime(str(given), "%Y-%m-%d").date()
     except ValueError as exc:
-        raise ValueError(f"{label}: until is {given!r}; write the last day like 2026-12-31.") from exc
+        raise RuleError(f"{label}: until is {given!r}; write the last day like 2026-12-31.") from exc
 
 
 def day_of(evidence: t.Any) -> date | None:

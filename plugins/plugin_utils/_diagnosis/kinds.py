@@ -53,7 +53,7 @@ class Kind:
     telling: steps that show why a copy failed; without one of them nothing is confirmed
     causes: all causes by id
     collect: the classified messages of the evidence, signatures of the user before those of the catalogue
-    check_signatures: raises ValueError for a signature of the user that does not find its sample
+    check_signatures: raises RuleError for a signature of the user that does not find its sample
     derive: the `facts` that rules see. The shared parts read of them: failing, behind, late, affected, causes,
         named_causes, success_rate, readiness, scope, pattern; and where there are any: exposed, lost, trouble,
         copies_in_place

@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import bounded_regex
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.entries import RuleError, label_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import Verdict
@@ -41,32 +42,27 @@ class OwnSignature:
 
 
 def own_signature(entry: t.Any, file: str, number: int) -> OwnSignature:
-    """One entry of a file. Raises ValueError with a sentence that names file, entry and key."""
-    if not isinstance(entry, dict):
-        raise ValueError(f"{file}: signature {number} is no mapping.")
-    label = f"{file}: signature {entry.get('id') or number}"
-    unknown = sorted(set(map(str, entry)) - _KEYS)
-    if unknown:
-        raise ValueError(f"{label}: unknown key {unknown[0]!r}; the keys of a signature are {', '.join(sorted(_KEYS))}.")
+    """One entry of a file. Raises RuleError with a sentence that names file, entry and key."""
+    label = label_of(entry, file, "signature", number, name="id", keys=_KEYS)
     for key in _REQUIRED:
         if not isinstance(entry.get(key), str) or not entry[key].strip():
-            raise ValueError(f"{label}: {key} must be a text; a signature has an id, a pattern and a sample that it finds.")
+            raise RuleError(f"{label}: {key} must be a text; a signature has an id, a pattern and a sample that it finds.")
     if entry.get("benign", False) not in (True, False):
-        raise ValueError(f"{label}: benign must be true or false.")
+        raise RuleError(f"{label}: benign must be true or false.")
     for key in ("cause", "fix"):
         if not isinstance(entry.get(key, ""), str):
-            raise ValueError(f"{label}: {key} must be a text.")
+            raise RuleError(f"{label}: {key} must be a text.")
     if bool(entry.get("cause")) == entry.get("benign", False):
-        raise ValueError(f"{label}: give either the cause that the message stands for, or benign: true.")
+        raise RuleError(f"{label}: give either the cause that the message stands for, or benign: true.")
     if entry.get("cause") and not entry.get("fix"):
-        raise ValueError(f"{label}: fix is missing; say in a sentence what to do about it.")
+        raise RuleError(f"{label}: fix is missing; say in a sentence what to do about it.")
     weight = entry.get("weight", 1.0)
     if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight <= 1:
-        raise ValueError(f"{label}: weight must be a number above 0 and up to 1.")
+        raise RuleError(f"{label}: weight must be a number above 0 and up to 1.")
     try:
         bounded_regex(entry["pattern"])
     except ValueError as exc:
-        raise ValueError(f"{label}: pattern: {exc}.") from exc
+        raise RuleError(f"{label}: pattern: {exc}.") from exc
     return OwnSignature(
         id=entry["id"],
         pattern=entry["pattern"],
@@ -81,19 +77,19 @@ def own_signature(entry: t.Any, file: str, number: int) -> OwnSignature:
 def check_samples(
     own: t.Iterable[OwnSignature], taken: t.Container[str], read: t.Callable[[str], str], judge: t.Callable[[str], Verdict]
 ) -> None:
-    """Raises ValueError unless each signature is what its sample is taken for.
+    """Raises RuleError unless each signature is what its sample is taken for.
 
     taken: ids of the catalogue. read: a message as patterns see it. judge: what a message is taken for.
     """
     for entry in own:
         if entry.id in taken:
-            raise ValueError(f"{entry.label}: {entry.id} is the id of a shipped signature; give yours another one.")
+            raise RuleError(f"{entry.label}: {entry.id} is the id of a shipped signature; give yours another one.")
         verdict = judge(entry.sample)
         if verdict.signature is None:
             seen = read(entry.sample)
-            raise ValueError(f"{entry.label}: pattern does not find the sample, which is read as {seen[:200]!r}.")
+            raise RuleError(f"{entry.label}: pattern does not find the sample, which is read as {seen[:200]!r}.")
         if verdict.signature != entry.id:
-            raise ValueError(
+            raise RuleError(
                 f"{entry.label}: the sample is taken for the signature {verdict.signature} ({verdict.matched_text!r}); make "
                 "the pattern fit it, or put it before the other one."
             )

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 
 import yaml
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.accepted import Acceptance, acceptance
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.entries import RuleError
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.kinds import Kind
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.own_signatures import OwnSignature, own_signature
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import Rule, RuleError, read_rules
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import Rule, read_rules
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.thresholds import own_values, shipped_values
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import WORDS
 
@@ -57,16 +58,13 @@ def load_file(path: str, kind: str) -> RuleFile:
     for rule in rules:
         for expression in rule.expressions():
             expression.compile()
-    try:
-        return RuleFile(
-            path,
-            tuple(rules),
-            tuple(own_signature(entry, name, number) for number, entry in enumerate(document.get("signatures", []), start=1)),
-            tuple(acceptance(entry, name, number) for number, entry in enumerate(document.get("accepted", []), start=1)),
-            own_values(document.get("thresholds", {}), name, kind),
-        )
-    except ValueError as exc:
-        raise RuleError(str(exc)) from exc
+    return RuleFile(
+        path,
+        tuple(rules),
+        tuple(own_signature(entry, name, number) for number, entry in enumerate(document.get("signatures", []), start=1)),
+        tuple(acceptance(entry, name, number) for number, entry in enumerate(document.get("accepted", []), start=1)),
+        own_values(document.get("thresholds", {}), name, kind),
+    )
 
 
 def _document(path: str) -> dict[str, t.Any]:
@@ -129,7 +127,4 @@ def _check_signatures(kind: Kind, signatures: tuple[OwnSignature, ...]) -> None:
             raise RuleError(f"{entry.label}: this signature stands there twice; give one of them another id.")
         seen.add(entry.id)
     if signatures:
-        try:
-            kind.check_signatures(signatures)
-        except ValueError as exc:
-            raise RuleError(str(exc)) from exc
+        kind.check_signatures(signatures)

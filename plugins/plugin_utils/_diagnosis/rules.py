@@ -14,6 +14,7 @@ import string
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.entries import RuleError, label_of
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import Words
 
 try:
@@ -47,10 +48,6 @@ _KEYS = frozenset(
     }
 )
 _REQUIRED = ("id", "runbook", "title", "severity", "needs", "when", "explanation")
-
-
-class RuleError(Exception):
-    """A rule that cannot be used; the text names the file, the rule and the key."""
 
 
 class Expression:
@@ -138,12 +135,7 @@ def read_rules(entries: t.Sequence[t.Any], name: str, words: Words) -> list[Rule
 
 
 def _rule(entry: t.Any, name: str, number: int, words: Words) -> Rule:
-    if not isinstance(entry, dict):
-        raise RuleError(f"{name}: rule {number} is no mapping.")
-    label = f"{name}: rule {entry.get('id') or number}"
-    unknown = sorted(set(map(str, entry)) - _KEYS)
-    if unknown:
-        raise RuleError(f"{label}: unknown key {unknown[0]!r}; the keys of a rule are {', '.join(sorted(_KEYS))}.")
+    label = label_of(entry, name, "rule", number, name="id", keys=_KEYS)
     for key in _REQUIRED:
         if key not in entry:
             raise RuleError(f"{label}: the key {key!r} is missing.")

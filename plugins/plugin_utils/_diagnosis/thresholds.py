@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import read_yaml
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.entries import RuleError
 
 FILE = "thresholds.yml"
 
@@ -43,15 +44,15 @@ def shipped_values(kind: str) -> dict[str, float]:
 
 
 def own_values(given: t.Mapping[t.Any, t.Any], file: str, kind: str) -> dict[str, float]:
-    """What a file sets. Raises ValueError with a sentence that names file and threshold."""
+    """What a file sets. Raises RuleError with a sentence that names file and threshold."""
     known = thresholds_of(kind)
     for name, value in given.items():
         label = f"{file}: threshold {name}"
         row = known.get(str(name))
         if row is None:
-            raise ValueError(f"{label}: there is none of this name for targets of kind {kind}; known: {', '.join(sorted(known))}.")
+            raise RuleError(f"{label}: there is none of this name for targets of kind {kind}; known: {', '.join(sorted(known))}.")
         number = "whole number" if row.whole else "number"
         odd = isinstance(value, bool) or not isinstance(value, int if row.whole else (int, float))
         if odd or not row.least <= value <= row.most:
-            raise ValueError(f"{label}: {str(value)[:80]!r} cannot be used; give a {number} from {row.least:g} to {row.most:g}.")
+            raise RuleError(f"{label}: {str(value)[:80]!r} cannot be used; give a {number} from {row.least:g} to {row.most:g}.")
     return {str(name): value for name, value in given.items()}

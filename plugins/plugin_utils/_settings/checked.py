@@ -96,7 +96,7 @@ def check_rule_files(variables: Variables, name: str) -> None:
     # Imported here: only who has rule files pays for the engine so early.
     from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.engine import loaded
     from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rule_files import load_file
-    from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import RuleError
+    from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.entries import RuleError
 
     kind, paths = name.split("_", 1)[0], [str(path) for path in variables[name]]
     problems = []

@@ -11,7 +11,7 @@ import yaml
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.engine import diagnose
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rule_files import load_file
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import RuleError
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.entries import RuleError
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.text import report_lines
 from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._diagnosis.test_verdict import failing_bundle
 

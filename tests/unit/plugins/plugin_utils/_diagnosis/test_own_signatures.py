@@ -12,7 +12,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.sre.backup_sync.plugins.filter.classify import classify
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.engine import diagnose, own_signatures
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import RuleError
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.entries import RuleError
 from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._diagnosis.region_bundle import fail, healthy
 from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._diagnosis.test_verdict import failing_bundle
 
@@ -94,7 +94,7 @@ def test_less_weight_leaves_the_cause_to_others(written):
 @pytest.mark.parametrize(
     "change, sentence",
     [
-        ({"colour": "red"}, "own.yml: signature own.gateway: unknown key 'colour'; the keys of a signature are benign, cause"),
+        ({"colour": "red"}, "own.yml: signature own.gateway: unknown key 'colour'; the keys are benign, cause"),
         ({"id": ""}, "own.yml: signature 1: id must be a text"),
         ({"sample": None}, "own.yml: signature own.gateway: sample must be a text"),
         ({"pattern": 7}, "own.yml: signature own.gateway: pattern must be a text"),

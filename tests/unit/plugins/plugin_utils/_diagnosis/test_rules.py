@@ -10,8 +10,9 @@ import pytest
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import engine
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import classifier_with
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import CLUSTER, WORDS
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.entries import RuleError
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rule_files import load_file
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import RuleError, evaluate
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import evaluate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

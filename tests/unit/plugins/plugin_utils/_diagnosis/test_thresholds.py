@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.engine import KINDS, diagnose
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import RuleError
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.entries import RuleError
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rule_files import load_file
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.supposed import SuppositionError
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.thresholds import thresholds_of
