@@ -142,6 +142,11 @@ evidence:
       type: list
       elements: dict
       returned: when the source answered
+    spread:
+      description: By resource type, role and backup rule how many resources there are, and of how many the copies fail.
+      type: list
+      elements: dict
+      returned: when the source answered
     total:
       description: How many rows there were per list.
       type: dict

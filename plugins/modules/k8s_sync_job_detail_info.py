@@ -140,6 +140,11 @@ evidence:
       type: list
       elements: dict
       returned: when the source answered
+    spread:
+      description: By node how many resources had their newest pod there, and of how many it failed.
+      type: list
+      elements: dict
+      returned: when the source answered
     total:
       description: How many rows there were per list.
       type: dict

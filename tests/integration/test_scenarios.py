@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import harness
+import jmespath
 import measure
 import pytest
 import variations
@@ -158,6 +159,15 @@ def test_with_a_step_less_it_knows_less_and_is_never_wrong_and_sure(told: dict[s
         assert fired & cleared == set(), what
         if allowed is not None and measure.judged(diagnosis, allowed) == "wrong":
             assert _root(diagnosis)["confidence"] != "confirmed", what
+
+
+def test_what_proves_a_hop_stands_in_the_evidence(told: dict[str, t.Any]) -> None:
+    run = told["here"]
+    for hop in (run.diagnosis["root_cause"] or {}).get("chain", []):
+        seen = hop["evidence"]
+        assert (hop["state"] == "unknown") >= (seen is None), hop  # what is said to be so is shown
+        if hop["state"] == "proven":
+            assert jmespath.search(seen["path"], run.evidence["evidence"][seen["step"]]) == seen["value"], hop
 
 
 def test_the_same_evidence_gives_the_same_bytes(told: dict[str, t.Any]) -> None:

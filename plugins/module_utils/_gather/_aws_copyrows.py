@@ -20,6 +20,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs 
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import Worst, fold
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._hours import Ran, by_hour
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._spread import Spread
 from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.copies import OPEN
 
 STUCK_S = 7200.0  # AWS tries again for two hours by itself
@@ -177,6 +178,7 @@ class Picture:
             "groups": self.group_rows(most),
             "jobs": self.job_rows(most),
             "slots": (hours, len(hours)),
+            "spread": self.spread_rows(),
         }
 
     def job_rows(self, most: int) -> Rows:
@@ -214,6 +216,16 @@ class Picture:
             severity = 3 if failures else 2 if self.stuck(runs[0]) else runs[0].state in OPEN
             worst.push((severity, failures, runs[0].created, arn), (runs, failures))
         return [_resource_row(runs, failures) for runs, failures in worst.rows()], worst.total
+
+    def spread_rows(self) -> Rows:
+        """By type, role and rule of their newest jobs how many resources there are, and how many of them fail."""
+        spread = Spread()
+        for runs in self.runs.values():
+            newest, failing = runs[0], _consecutive_failures(runs) > 0
+            for what, value in (("type", newest.type), ("role", newest.origin.role), ("rule", newest.origin.rule)):
+                spread.add(what, value, failing)
+        told = spread.rows()
+        return told, len(told)
 
     def group_rows(self, most: int) -> Rows:
         """What failed, by message and state; and what came to an end with a message."""

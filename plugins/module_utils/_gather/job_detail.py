@@ -20,6 +20,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import (
     rfc3339,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _pods
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._spread import Spread
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import (
     Worst,
     denied_entry,
@@ -103,6 +104,7 @@ def gather(params: Params, clients: t.Any) -> Gathered:
         denied.append(denied_entry("pods", no_pods))
     events = _events(cluster, asked, name, pods, denied)
     outcome = "empty" if row is None and not pods.count else "ok"
+    spread = pods.spread()
     conditions = ((obj or {}).get("status") or {}).get("conditions") or []
     return Gathered(
         evidence(
@@ -120,6 +122,7 @@ def gather(params: Params, clients: t.Any) -> Gathered:
             rows={
                 "pods": (pods.worst.rows(), pods.worst.total),
                 "events": (events[-asked.rows :], len(events)),
+                "spread": (spread, len(spread)),
             },
             error=refused.as_error() if refused else None,
             job=row,
@@ -270,6 +273,7 @@ class _Pods:
         self._seen: set[str] = set()  # jobs that have pods
         self.worst = Worst(asked.rows)
         self.feed: list[dict[str, t.Any]] = []
+        self._newest: dict[str, tuple[tuple[bool, str], str | None, bool]] = {}  # by resource, an ended pod before a running
         self.count = self.restarts = 0
         self.of_job: list[str] = []  # names of the chosen job's pods
 
@@ -305,6 +309,13 @@ class _Pods:
             names = [chosen, *(name for name in names if name != chosen)]
         return [name for name in names if len(name) <= 63][:MOST_BY_NAME]
 
+    def spread(self) -> list[dict[str, t.Any]]:
+        """By the node of their newest pod how many resources there are, and how many of them fail."""
+        spread = Spread()
+        for dummy, node, broken in self._newest.values():
+            spread.add("node", node, broken)
+        return spread.rows()
+
     def _add(self, pod: dict[str, t.Any]) -> None:
         job = _pods.job_of(pod)
         known = self._jobs.get(job or "", {})
@@ -323,12 +334,20 @@ class _Pods:
             self.of_job.append(name)
         broken = _pods.pod_failed(pod, containers)
         self.feed.append(_pods.feed_row(pod, containers, job, resource))
+        created = str((pod.get("metadata") or {}).get("creationTimestamp") or "")
+        ended = broken or (pod.get("status") or {}).get("phase") == "Succeeded"
+        node = (pod.get("spec") or {}).get("nodeName")
+        told = ((ended, created), node, broken)
+        self._newest[resource] = max(self._newest.get(resource, told), told, key=_when)
         if job is None or job != self._chosen:
             if _pods.is_fine(pod, containers) and known.get("state") in FINE:
                 return
         weight = (broken, not _pods.is_fine(pod, containers), job is not None and job == self._chosen)
-        created = str((pod.get("metadata") or {}).get("creationTimestamp") or "")
         self.worst.push((*weight, created), _pods.pod_row(pod, containers, job, resource))
+
+
+def _when(newest: tuple[tuple[bool, str], str | None, bool]) -> tuple[bool, str]:
+    return newest[0]
 
 
 # --------------------------------------------------------------------------------------------------- its events

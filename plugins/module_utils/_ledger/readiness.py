@@ -222,6 +222,7 @@ def _resource_row(
         "resource": resource,
         "newest_source_at": _at(source_time),
         "newest_matched_at": _at(best_time),
+        "newest_arrived_at": best.destination.available_at if best and best.destination else None,
         "exposure_s": exposure,
         "exposure_error_s": error_s,
         "behind_s": behind,

@@ -213,7 +213,7 @@ def _describe(
         "recorders": candidate.recorders,
         "evidence": _unique(candidate.evidence)[:6],
         "alternatives": candidate.alternatives,
-        "chain": verdict.chain(kind, evidence, facts, candidate.hop),
+        "chain": verdict.chain(kind, evidence, facts, candidate),
     }
 
 

@@ -14,6 +14,7 @@ _NOTHING_THERE = frozenset({"not_configured", "not_applicable"})
 _TOO_LARGE = 1e15
 
 Row = t.Dict[str, t.Any]
+Citation = t.Dict[str, t.Any]  # {step, path, value, at}: what was seen, where in evidence.json, and when if it says so
 
 
 def step(evidence: t.Any, name: str) -> Row:
@@ -42,6 +43,18 @@ def rows(holder: t.Any, name: str) -> list[Row]:
     """The mappings in a list member, [] for anything else."""
     found = holder.get(name) if isinstance(holder, dict) else None
     return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+
+
+def about_first(listed: list[Row], resources: t.Collection[str]) -> t.Iterator[tuple[int, Row]]:
+    """The rows of these resources with their places in the list; where there is none of them, all rows."""
+    placed = list(enumerate(listed))
+    about = [(index, row) for index, row in placed if text(row, "resource") in resources]
+    yield from about or placed
+
+
+def citation(step_name: str, path: str, seen_value: t.Any, at: str | None = None) -> Citation:
+    """An observation as it is told."""
+    return {"step": step_name, "path": path, "value": seen_value, "at": at}
 
 
 def texts(holder: t.Any, *path: str) -> list[str]:

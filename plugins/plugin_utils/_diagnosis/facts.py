@@ -13,6 +13,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalo
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import Atom
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
     Row,
+    citation,
     figure,
     rows,
     step,
@@ -61,7 +62,7 @@ def cause_table(
         entry["confirm_by"] = entry["confirm_by"] or atom.confirm_by
         if (weight, atom.at or "") > (entry["weight"], (entry.get("best") or {}).get("at") or ""):
             entry["weight"] = weight
-            entry["best"] = {"step": atom.step, "path": atom.path, "value": atom.text, "at": atom.at}
+            entry["best"] = citation(atom.step, atom.path, atom.text, atom.at)
             entry["fix"] = atom.fix
             entry["alternatives"] = list(atom.alternatives)
         if past and atom.resource:

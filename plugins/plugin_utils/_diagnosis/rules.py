@@ -15,6 +15,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.entries import RuleError, label_of
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import Citation, citation
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import Words
 
 try:
@@ -115,7 +116,7 @@ class Result:
     confirmed_by: int = 0
     refuted: bool = False  # at least in part: `resources` are those that are left
     resources: tuple[str, ...] = ()
-    cited: tuple[dict[str, t.Any], ...] = ()
+    cited: tuple[Citation, ...] = ()
     explanation: str = ""
     next_steps: tuple[dict[str, str], ...] = ()  # those of the rule, its values filled in
     accepted: dict[str, t.Any] | None = None  # {owner, reason, until, over}
@@ -263,12 +264,12 @@ def _names(compiled: t.Any, context: dict[str, t.Any]) -> list[str]:
     return list(dict.fromkeys(item for item in found if isinstance(item, str))) if isinstance(found, list) else []
 
 
-def _cited(rule: Rule, context: dict[str, t.Any]) -> t.Iterator[dict[str, t.Any]]:
+def _cited(rule: Rule, context: dict[str, t.Any]) -> t.Iterator[Citation]:
     for expression, compiled in rule.cite:
         value = _search(compiled, context)
         if truthy(value):
             step = expression.split(".", 1)[0].split("[", 1)[0].strip("()")
-            yield {"step": step, "path": expression, "value": _short(value), "at": None}
+            yield citation(step, expression, _short(value))
 
 
 def _short(value: t.Any) -> t.Any:

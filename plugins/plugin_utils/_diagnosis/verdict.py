@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import Cause
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import text, usable
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import citation, text, usable
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.kinds import Kind
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import Result
 
@@ -239,20 +239,26 @@ def _by_chain(listed: list[Candidate]) -> list[Candidate]:
 # --------------------------------------------------------------------------------------------------------- chain
 
 
-def chain(kind: Kind, evidence: t.Any, facts: dict[str, t.Any], hop: str) -> list[dict[str, t.Any]]:
-    """Every hop from source backup to ready point: proven, broken or unknown, as seen for what is affected."""
+def chain(
+    kind: Kind, evidence: t.Any, facts: dict[str, t.Any], candidate: Candidate
+) -> list[dict[str, t.Any]]:
+    """Every hop from source backup to ready point: proven, broken or unknown, and what shows it.
+
+    As seen for what the candidate explains; nothing is claimed of what lies behind the broken hop.
+    """
     way = kind.words.chain
-    broken = way.index(hop) if hop in way else len(way)
-    proven = len(way) - 1 if arrived(facts) else kind.proven_until(evidence, facts)
+    broken = way.index(candidate.hop) if candidate.hop in way else len(way)
+    proofs = kind.proofs(evidence, facts, candidate.resources or facts["affected"])
+    if arrived(facts):
+        there = citation("recovery_points", "summary.worst_exposure_s", facts["readiness"].get("worst_exposure_s"))
+        proofs = {link: proofs.get(link) or there for link in way}
     hops = []
     for place, link in enumerate(way):
+        proof = proofs.get(link) if place < broken else None
         if place == broken:
-            state = "broken"
-        elif place > broken:
-            state = "unknown"
-        else:
-            state = "proven" if place <= proven else "unknown"
-        hops.append({"link": link, "state": state})
+            proof = candidate.evidence[0] if candidate.evidence else None
+        state = "broken" if place == broken else "proven" if proof else "unknown"
+        hops.append({"link": link, "state": state, "evidence": proof})
     return hops
 
 

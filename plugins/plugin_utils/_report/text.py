@@ -43,6 +43,7 @@ class _Room:
     command_lines: int
     gaps: int
     notes: int
+    proofs: bool = False  # what proves each hop of the chain
 
 
 # The first that fits is taken: what is cut first is what the report files hold anyway.
@@ -64,6 +65,7 @@ _FILE = _Room(
     command_lines=500,
     gaps=100,
     notes=100,
+    proofs=True,
 )
 
 
@@ -144,6 +146,7 @@ def _cause(diagnosis: Json, room: _Room) -> list[str]:
         lines += _entry("CONFIDENCE", _confidence(cause) + reason, most=2)
         chain = _chain(cause)
         lines += _entry("CHAIN", chain, most=2) if chain else []
+        lines += _proofs(cause) if room.proofs else []
     else:
         lines = _entry("CAUSE", "none" if diagnosis.get("status") == "healthy" else "none found", most=1)
     for further in _list(diagnosis, "further_causes")[: room.notes]:
@@ -177,6 +180,17 @@ def _chain(cause: Json) -> str:
     return ""
 
 
+def _proofs(cause: Json) -> list[str]:
+    """What each hop up to the broken one is known by."""
+    lines: list[str] = []
+    for hop in _list(cause, "chain"):
+        seen = _dict(hop, "evidence")
+        if seen:
+            link = str(hop.get("link")).replace("_", " ")
+            lines += _entry("", f"{link} {hop.get('state')} by {_observation(seen)}", most=100)
+    return lines
+
+
 def _scope(diagnosis: Json) -> list[str]:
     """`systemic: 5 of 5 resources fail; shared endpoint: s3.example.com`"""
     scope = _dict(diagnosis, "scope")
@@ -193,6 +207,9 @@ def _scope(diagnosis: Json) -> list[str]:
         parts.append(both if failing else late if affected else past)
     # the cause that they share stands above
     parts += [f"shared {name}: {value}" for name, value in sorted(_dict(scope, "shared").items()) if name != "cause"]
+    for row in _list(scope, "apart")[:2]:
+        rest = f"of others {row.get('others_failing')} of {row.get('others')}"
+        parts.append(f"{row.get('what')} {row.get('value')}: {row.get('failing')} of {row.get('of')}, {rest}")
     verdict = str(scope.get("verdict") or "unknown")
     return _entry("SCOPE", f"{verdict}: {'; '.join(parts)}" if parts else verdict, most=2)
 
@@ -235,7 +252,7 @@ def _evidence(diagnosis: Json, room: _Room) -> list[str]:
     lines: list[str] = []
     seen: set[str] = set()
     for row in rows:
-        text = f"{_place(row)}: {_clean(_value(row))}"
+        text = _observation(row)
         if text in seen:
             continue
         seen.add(text)
@@ -246,6 +263,10 @@ def _evidence(diagnosis: Json, room: _Room) -> list[str]:
         if len(seen) == room.evidence:
             break
     return lines
+
+
+def _observation(row: Json) -> str:
+    return f"{_place(row)}: {_clean(_value(row))}"
 
 
 def _place(row: Json) -> str:

@@ -60,6 +60,13 @@ def test_each_sentence_is_proven_to_fire_to_stay_clear_and_to_be_unknown(kind):
     assert set.union(*stated.values()) <= known
 
 
+def test_each_rule_of_clusters_is_proven_to_fire_to_stay_clear_and_to_be_unknown():
+    """Those of Regions are by the stories of test_region_rules.py."""
+    known = {rule.id for rule in shipped_rules("cluster")}
+    for state in _script().STATES:
+        assert known - set(_script().stated_in(TABLES["cluster"], state)) == set(), state
+
+
 @pytest.mark.parametrize("kind", TABLES)
 def test_each_paragraph_has_sentences(kind):
     assert {number for number, *dummy in _runbook(kind)["sentences"]} == set(range(1, 7))

@@ -14,6 +14,7 @@ from collections import Counter
 from ansible_collections.sre.backup_sync.plugins.module_utils._statistics import wilson
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import Cause
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster.atoms import BROKEN_STATES
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.apart import with_apart
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import Atom
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
     Row,
@@ -57,6 +58,7 @@ def derive(
     stuck       CronJobs that a run blocks which really runs
     disabled     affected resources whose replication rule is switched off
     drift_named  drifted settings whose value in the destination stands in a message of a failing copy
+    complaints  {resource: a message of its latest run, which succeeded, that an error ended something}
     push_overdue  a Pushgateway's last push is older than two intervals of the rarest schedule
     scope, pattern, readiness
     """
@@ -83,10 +85,13 @@ def derive(
         "symptoms": sorted(name for name in table if causes[name].symptom),
         "retries": sorted({atom.cause for atom in atoms if atom.weight <= 0.2}),
         **grouped(own, causes),
-        "scope": scope(evidence, failing, [atom for atom in atoms if atom.cause in own]),
+        "scope": with_apart(
+            scope(evidence, failing, [atom for atom in atoms if atom.cause in own]), step(evidence, "job_detail")
+        ),
         "pattern": pattern(evidence, settings),
         "readiness": readiness,
         "stuck": stuck(evidence),
+        "complaints": complaints(evidence, atoms),
         "push_overdue": push_overdue(evidence),
         "disabled": disabled(evidence, affected),
         "drift_named": drift_named(evidence, atoms),
@@ -117,6 +122,17 @@ def source_troubled(evidence: t.Any) -> list[str]:
     """Resources whose newest source backup cannot be relied on, whatever was copied of it."""
     found = rows(step(evidence, "copy_lag"), "source_problems")
     return sorted({name for row in found if (name := text(row, "resource"))})
+
+
+def complaints(evidence: t.Any, atoms: list[Atom]) -> dict[str, str]:
+    """What movers wrote of errors, not of retries, in runs that are the latest of their resources and succeeded."""
+    found = rows(step(evidence, "jobs"), "resources")
+    good = {text(row, "job"): text(row, "resource") for row in found if text(row, "state") == "succeeded"}
+    return {
+        name: atom.text
+        for atom in atoms
+        if atom.recorder == "mover" and atom.weight > 0.3 and atom.job and (name := good.get(atom.job))
+    }
 
 
 def telling_jobs(evidence: t.Any) -> dict[str, set[str]]:

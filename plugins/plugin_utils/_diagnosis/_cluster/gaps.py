@@ -10,14 +10,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
-    figure,
-    rows,
-    step,
-    text,
-    value,
-)
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.gaps import contradiction
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import figure
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.kinds import Gaps
 
 # What a diagnosis cannot say without the step.
@@ -87,45 +80,6 @@ def _grant_sentence(grant: dict[str, t.Any] | None) -> str | None:
 
 def _quoted(item: t.Any) -> str:
     return str(item) if item else '""'
-
-
-def contradictions(evidence: t.Any, facts: dict[str, t.Any]) -> list[dict[str, t.Any]]:
-    """Two signals that cannot both be true, and which one to believe."""
-    found = []
-    rate = facts["success_rate"]
-    metrics = step(evidence, "metrics")
-    behind = facts["behind"] or facts["late"]
-    if facts["failing"] and rate["verdict"] == "high":
-        stale = value(metrics, "summary", "pushed") or value(metrics, "summary", "freshness", "stale")
-        if stale or facts["scope"]["verdict"] == "systemic":
-            found.append(
-                contradiction(
-                    f"The metric says {rate['rate']:.0%} of the copies succeed.",
-                    f"The latest copy of {', '.join(facts['failing'][:5])} failed.",
-                    "jobs",
-                    "Job conditions are written by the cluster; a pushed metric repeats the last good value.",
-                )
-            )
-    if not facts["failing"] and not behind and rate["verdict"] == "low" and facts["readiness"]["verdict"] == "ready":
-        found.append(
-            contradiction(
-                f"The metric says only {rate['rate']:.0%} of the copies succeed.",
-                "Every recovery point that is due is there and ready.",
-                "recovery_points",
-                "The recovery points are what a disaster needs; earlier failures were made good.",
-            )
-        )
-    succeeded = any(text(row, "state") == "succeeded" for row in rows(step(evidence, "jobs"), "resources"))
-    if not facts["failing"] and succeeded and facts["behind"]:
-        found.append(
-            contradiction(
-                "The copy jobs report success.",
-                f"The recovery points of {', '.join(facts['behind'][:5])} are behind or not usable.",
-                "recovery_points",
-                "A Job that is Complete has ended with exit code 0; it has not proven that anything arrived.",
-            )
-        )
-    return found
 
 
 GAPS = Gaps(

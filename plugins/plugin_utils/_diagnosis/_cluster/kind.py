@@ -13,11 +13,9 @@ import typing as t
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import CAUSES, load_causes
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster import facts as facts_of
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster.atoms import collect
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster.gaps import (
-    GAPS,
-    SETTLE,
-    contradictions,
-)
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster.contradictions import contradictions
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster.gaps import GAPS, SETTLE
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster.proofs import proofs
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import check_own
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import rows, step, text, usable
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.kinds import Causes, Kind
@@ -42,26 +40,6 @@ def status(evidence: t.Any, facts: dict[str, t.Any]) -> str:
     if sure and verdicts and verdicts <= {"current"} and facts["readiness"]["verdict"] == "ready":
         return "healthy"
     return "inconclusive"
-
-
-def proven_until(evidence: t.Any, facts: dict[str, t.Any]) -> int:
-    """The last hop that the evidence proves for the affected resources; -1 when none."""
-    health = (step(evidence, "copy_lag")).get("source_health")
-    reached = -1
-    if usable(evidence, "copy_lag") and isinstance(health, dict) and health.get("newest_at"):
-        reached = CLUSTER.chain.index("snapshot")
-    pods = rows(step(evidence, "job_detail"), "pods")
-    ran = [
-        container
-        for pod in pods
-        for container in rows(pod, "containers")
-        if container.get("started_at") or container.get("exit_code") is not None
-    ]
-    if reached >= 0 and pods:
-        reached = CLUSTER.chain.index("mover_scheduled")
-    if reached >= CLUSTER.chain.index("mover_scheduled") and ran:
-        reached = CLUSTER.chain.index("mover_ran")
-    return reached
 
 
 def names(target: t.Any, root: t.Any, facts: dict[str, t.Any], evidence: t.Any) -> dict[str, str | None]:
@@ -98,7 +76,7 @@ KIND = Kind(
     check_signatures=check_own,
     derive=facts_of.derive,
     status=status,
-    proven_until=proven_until,
+    proofs=proofs,
     names=names,
     contradictions=contradictions,
     gaps=GAPS,

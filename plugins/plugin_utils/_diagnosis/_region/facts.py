@@ -40,6 +40,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region
     outlived,
     under_way,
 )
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.apart import with_apart
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import Atom
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
     Row,
@@ -184,12 +185,15 @@ def derive(
             name for name in REGION.steps if "forbidden" in _outcomes(evidence, name) and not moot(name, evidence)
         ],
         "success_rate": rate,
-        "scope": scope(
-            evidence,
-            sorted(trouble.union(late)),
-            rate,
-            {**own, **_as_told(gone, trouble)},
-            settings["thresholds"]["least_runs"],
+        "scope": with_apart(
+            scope(
+                evidence,
+                sorted(trouble.union(late)),
+                rate,
+                {**own, **_as_told(gone, trouble)},
+                settings["thresholds"]["least_runs"],
+            ),
+            step(evidence, "copy_jobs"),
         ),
         "pattern": pattern(evidence, settings),
         "readiness": ready,

@@ -15,11 +15,8 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
     figure,
     step,
-    text,
-    usable,
     value,
 )
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.gaps import contradiction
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.kinds import Gaps
 
 # What a diagnosis cannot say without the step.
@@ -114,52 +111,6 @@ def all_well(evidence: t.Any) -> bool:
 
 def _idle(name: str, evidence: t.Any) -> bool:
     return name == "health" and all_well(evidence)
-
-
-def contradictions(evidence: t.Any, facts: dict[str, t.Any]) -> list[dict[str, t.Any]]:
-    """Two signals that cannot both be true, and which one to believe."""
-    found = []
-    rate, counts = facts["success_rate"], value(step(evidence, "metrics"), "summary", "counts")
-    completed, failed = (int(figure(counts, name) or 0) for name in ("completed", "failed"))
-    if facts["arrived_not"]:
-        found.append(
-            contradiction(
-                f"The newest copy jobs of {', '.join(facts['arrived_not'][:5])} are COMPLETED.",
-                "Their recovery points are not in the destination vault.",
-                "recovery_points",
-                "A COMPLETED job may have left out what it could not copy; only a recovery point can be restored.",
-            )
-        )
-    if not facts["affected"] and rate["verdict"] == "low" and facts["readiness"]["verdict"] == "ready":
-        found.append(
-            contradiction(
-                f"Only {rate['rate']:.0%} of the copy jobs of the window succeeded.",
-                "Every recovery point that is due is there.",
-                "recovery_points",
-                "The recovery points are what a disaster needs; earlier failures were made good by later copies.",
-            )
-        )
-    if value(counts, "agrees") is False:
-        found.append(
-            contradiction(
-                f"CloudWatch counted {completed} completed and {failed} failed jobs.",
-                f"The job list has {rate['runs'] or 0} that ended, {rate['failed'] or 0} of them badly.",
-                "copy_jobs",
-                "CloudWatch's counts are sparse, and mix destination vaults of one name; the job list is complete.",
-            )
-        )
-    exists = value(step(evidence, "vaults"), "destination", "exists")
-    refused = text(step(evidence, "vaults"), "destination", "outcome") == "forbidden"
-    if exists is False and refused and usable(evidence, "vaults"):
-        found.append(
-            contradiction(
-                "AWS answers access denied for the destination vault.",
-                "The list of the Region's vaults does not have it.",
-                "vaults",
-                "AWS Backup says access denied of vaults that do not exist; the list decides.",
-            )
-        )
-    return found
 
 
 GAPS = Gaps(

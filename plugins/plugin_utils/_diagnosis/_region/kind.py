@@ -11,23 +11,13 @@ import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._aws_messages import check_own, region_causes
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.atoms import collect
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.contradictions import contradictions
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.doubts import STANDS_FOR
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.facts import derive
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.gaps import (
-    GAPS,
-    SETTLE,
-    contradictions,
-)
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.gaps import GAPS, SETTLE
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.proofs import proofs
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._region.twins import tell_apart
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
-    Row,
-    figure,
-    rows,
-    step,
-    text,
-    usable,
-    value,
-)
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import Row, rows, step, text, usable
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.kinds import Kind
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import REGION
 
@@ -43,70 +33,6 @@ def status(evidence: t.Any, facts: dict[str, t.Any]) -> str:
     if sure and verdicts and verdicts <= {"current"} and facts["readiness"]["verdict"] == "ready":
         return "healthy"
     return "inconclusive"
-
-
-def proven_until(evidence: t.Any, facts: dict[str, t.Any]) -> int:
-    """The last hop that the evidence proves for the affected resources; -1 when none. Each needs the one before it."""
-    reached = -1
-    for hop, proven in (
-        ("source_backup", not facts["upstream_troubled"] and _has_points(evidence)),
-        ("source_point", _points_available(evidence, facts)),
-        ("copy_rule", _copying(evidence, facts)),
-        ("copy_job", bool(facts["found_jobs"]) and usable(evidence, "copy_jobs") and not facts["uncopied"]),
-        ("authorization", _authorized(evidence)),
-        ("encryption", _keys_open(evidence, facts)),
-    ):
-        if not proven:
-            break
-        reached = REGION.chain.index(hop)
-    return reached
-
-
-def _has_points(evidence: t.Any) -> bool:
-    newest = value(step(evidence, "copy_lag"), "source_health", "newest_at")
-    points = figure(step(evidence, "recovery_points"), "summary", "source_points")
-    return bool((usable(evidence, "copy_lag") and newest) or (usable(evidence, "recovery_points") and points))
-
-
-def _points_available(evidence: t.Any, facts: dict[str, t.Any]) -> bool:
-    """Of the failing copies by their own source points; where none fails, what is in the source vault will do."""
-    found = rows(step(evidence, "copy_job_detail"), "source_points")
-    about = [row for row in found if text(row, "resource") in facts["failing"]]
-    if not facts["failing"]:
-        return _has_points(evidence)
-    return bool(about) and all(row.get("available") is True for row in about)
-
-
-def _copying(evidence: t.Any, facts: dict[str, t.Any]) -> bool:
-    """A rule copies to the destination; a copy job that was started shows it as well, with a rule or without one."""
-    copying = usable(evidence, "copy_rules") and figure(step(evidence, "copy_rules"), "summary", "copying")
-    return bool(copying or (facts["failing"] and not facts["uncopied"]))
-
-
-def _authorized(evidence: t.Any) -> bool:
-    vaults, rules = step(evidence, "vaults"), step(evidence, "copy_rules")
-    verdict = value(vaults, "destination", "policy", "copy_into", "verdict")
-    within = value(vaults, "summary", "needs_policy") is False and verdict in ("allowed", "not_mentioned")
-    roles = rows(rules, "roles")
-    told = [actions for row in roles if isinstance(actions := row.get("actions"), dict)]
-    return (
-        usable(evidence, "vaults")
-        and (verdict == "allowed" or within)
-        and bool(told)
-        and all(row.get("trusts_backup") is True for row in roles)
-        and all(verdict == "allowed" for actions in told for verdict in actions.values())
-    )
-
-
-def _keys_open(evidence: t.Any, facts: dict[str, t.Any]) -> bool:
-    keys = rows(step(evidence, "keys"), "keys")
-    return (
-        usable(evidence, "keys")
-        and bool(keys)
-        and not facts["keys_refusing"]
-        and not facts["keys_in_doubt"]
-        and all(row.get("enabled") is True and text(row, "policy", "outcome") == "ok" for row in keys)
-    )
 
 
 def names(target: t.Any, root: t.Any, facts: dict[str, t.Any], evidence: t.Any) -> dict[str, str | None]:
@@ -160,7 +86,7 @@ KIND = Kind(
     check_signatures=check_own,
     derive=derive,
     status=status,
-    proven_until=proven_until,
+    proofs=proofs,
     names=names,
     contradictions=contradictions,
     gaps=GAPS,

@@ -44,7 +44,7 @@ def _jobs():
     return [
         aws_rows.copy(1, age=5, state="FAILED", message="Access denied"),
         aws_rows.copy(2, "b", age=5, state="CREATED"),
-        aws_rows.copy(3, "c", age=30),
+        aws_rows.copy(3, "c", age=30, ResourceType="RDS"),
     ]
 
 

@@ -28,6 +28,7 @@ DENIED = "Access Denied trying to call AWS Backup service"
 THROTTLED = "Rate exceeded"
 INTERNAL = "An internal error occurred."
 QUOTA = "ResourceLimitExceeded: too many snapshot copies in progress"
+SPREAD = [{"what": "type", "value": "RDS", "of": 4, "failing": 4}, {"what": "type", "value": "EBS", "of": 30, "failing": 0}]
 
 
 def evidence(bundle, step):
@@ -291,6 +292,7 @@ FIRING = {
     "region.x.left_out": left_out,
     "region.x.never_backed_up": lambda b: source_problem(b, "never", "fresh"),
     "region.x.copies_expire": lambda b: behind(b, "expired_by_design", "orders", verdict="missing"),
+    "region.x.apart": lambda b: members(b, "copy_jobs", spread=SPREAD),
     "region.x.completed_with_message": completed_with_message,
     "region.x.partial": partial,
     "region.x.short_retention": lambda b: problem(b, "short_retention"),

@@ -24,10 +24,18 @@ FAILING = {
         "score": 0.93,
         "explanation": "The mover asks for an address and gets none.",
         "chain": [
-            {"link": "source_backup", "state": "proven"},
-            {"link": "mover_ran", "state": "unknown"},
-            {"link": "transfer", "state": "broken"},
-            {"link": "store", "state": "unknown"},
+            {
+                "link": "source_backup",
+                "state": "proven",
+                "evidence": {"step": "copy_lag", "path": "source_health.newest_at", "value": "2026-11-20T19:33:00Z", "at": None},
+            },
+            {"link": "mover_ran", "state": "unknown", "evidence": None},
+            {
+                "link": "transfer",
+                "state": "broken",
+                "evidence": {"step": "logs", "path": "lines[0]", "value": "lookup s3: no such host", "at": "2026-11-20T20:31:07Z"},
+            },
+            {"link": "store", "state": "unknown", "evidence": None},
         ],
         "evidence": [
             {"step": "logs", "path": "lines[0]", "value": "lookup s3: no such host", "at": "2026-11-20T20:31:07Z"},
@@ -118,7 +126,16 @@ def test_the_file_leaves_nothing_out():
     assert text.count("word") == 9 * 80 and text.count("a=b") == 8 * 90 and text.count("so.") == 40
     assert all(f"Step {number}." in text and f"Grant {number}." in text for number in range(8))
     assert text.count("pvc-") == 50
+    assert "source backup proven by copy_lag source_health.newest_at: 2026-11-20T19:33:00Z" in text
+    assert "transfer broken by logs lines[0]: lookup s3: no such host" in text
     assert len(report_lines(diagnosis)) <= LINES
+
+
+def test_what_failures_keep_to_stands_with_the_scope():
+    row = {"what": "node", "value": "node-2", "failing": 4, "of": 4, "others_failing": 0, "others": 5}
+    scope = {"verdict": "specific", "spread": {"resources_failing": 4, "resources": 9}, "shared": {}, "apart": [row]}
+    text = "\n".join(report_lines(dict(FAILING, scope=scope)))
+    assert "SCOPE       specific: 4 of 9 resources fail; node node-2: 4 of 4, of others 0 of 5" in text
 
 
 @pytest.mark.parametrize(
