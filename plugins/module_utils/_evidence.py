@@ -153,15 +153,15 @@ def seconds_between(earlier: datetime | None, later: datetime | None) -> float |
     return round((later - earlier).total_seconds(), 1)
 
 
-_DURATION = re.compile(r"(?P<n>\d+(?:\.\d+)?)(?P<u>ms|[smhdw])")
+_DURATION = re.compile(r"(?P<n>\d+(?:\.\d+)?) ?(?P<u>ms|min|[smhdw]) ?")
 _ISO_DURATION = re.compile(
     r"P(?:(?P<w>\d+)W)?(?:(?P<d>\d+)D)?(?:T(?:(?P<h>\d+)H)?(?:(?P<m>\d+)M)?(?:(?P<s>\d+(?:\.\d+)?)S)?)?", re.IGNORECASE
 )
-_UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def parse_duration(text: t.Any) -> float | None:
-    """Seconds of "90", "15m", "1h30m", "24h", "7d", "P1D", "PT15M" or a number; None when it is no duration."""
+    """Seconds of "90", "15m", "1h30m", "24h", "7d", "P1D", "PT15M" or a number, also as human() writes it; else None."""
     if isinstance(text, bool):
         return None
     if isinstance(text, (int, float)):

@@ -20,7 +20,12 @@ def test_durations(given, seconds):
     assert tools.parse_duration(given) == seconds
 
 
-@pytest.mark.parametrize("given", ["soon", "", "-3h", "3 hours", True, None, "P", "h"])
+@pytest.mark.parametrize("seconds", [45, 720, 12000, 7200, 187200, 90000])
+def test_a_duration_can_be_given_as_it_is_told(seconds):
+    assert tools.parse_duration(tools.human(seconds)) == seconds
+
+
+@pytest.mark.parametrize("given", ["soon", "", "-3h", "3 hours", "2  h", "5 minutes", True, None, "P", "h"])
 def test_what_is_no_duration(given):
     assert tools.parse_duration(given) is None
 
