@@ -48,7 +48,7 @@ class _Room:
 
 # The first that fits is taken: what is cut first is what the report files hold anyway.
 _ROOMS = (
-    _Room(explanation=3, evidence=5, evidence_lines=2, resources=3, steps=3, step_lines=2, command_lines=4, gaps=4, notes=2),
+    _Room(explanation=3, evidence=5, evidence_lines=3, resources=3, steps=3, step_lines=2, command_lines=4, gaps=4, notes=2),
     _Room(explanation=2, evidence=4, evidence_lines=2, resources=2, steps=3, step_lines=1, command_lines=2, gaps=3, notes=2),
     _Room(explanation=1, evidence=2, evidence_lines=2, resources=1, steps=2, step_lines=1, command_lines=1, gaps=2, notes=1),
 )
@@ -258,7 +258,8 @@ def _evidence(diagnosis: Json, room: _Room) -> list[str]:
         seen.add(text)
         at = parse_time(row.get("at"))
         stamp = f" @ {at:%m-%d %H:%M:%SZ}" if at else ""
-        told = _cut_in_the_middle(text, stamp, room.evidence_lines)
+        message = isinstance(row.get("value"), str)
+        told = _cut_in_the_middle(text, stamp, room.evidence_lines) if message else text + stamp
         lines += _entry("EVIDENCE" if not lines else "", told, most=room.evidence_lines)
         if len(seen) == room.evidence:
             break
@@ -284,10 +285,13 @@ def _value(row: Json) -> str:
 
 
 def _cut_in_the_middle(text: str, stamp: str, most: int) -> str:
-    """The text and its time in so many lines, cut in its middle: the last words of an error are the telling ones."""
+    """A message and its time in so many lines, cut between words of its middle: an error's last words tell most."""
     room = most * (WIDTH - _LABEL) - len(stamp)
     while True:
-        head = text if len(text) <= room else f"{text[: room // 3].rstrip()} ... {text[5 - room + room // 3 :].lstrip()}"
+        head = text
+        if len(text) > room:
+            first, last = text[: room // 3], text[5 - room + room // 3 :]
+            head = f"{first.rpartition(' ')[0] or first} ... {last.partition(' ')[2] or last}"
         if len(textwrap.wrap(head + stamp, WIDTH - _LABEL, break_on_hyphens=False)) <= most:
             return head + stamp
         room -= 4  # words that do not fit on a line leave blanks
@@ -299,7 +303,7 @@ def _notes(diagnosis: Json, room: _Room) -> list[str]:
     for row in _list(diagnosis, "contradictions")[: room.notes]:
         signals = row.get("signals")
         text = " ".join(str(signal) for signal in signals) if isinstance(signals, list) else ""
-        lines += _entry("BUT", f"{text} Believe {row.get('believe')}: {row.get('reason')}", most=room.notes + 1)
+        lines += _entry("BUT", f"{text} Believe {str(row.get('believe')).replace('_', ' ')}: {row.get('reason')}", most=room.notes + 1)
     told = _dict(diagnosis, "root_cause").get("title")
     titles = [
         str(finding.get("title") or finding.get("rule"))

@@ -161,8 +161,19 @@ def test_of_a_long_line_the_end_is_kept():
     lines = report_lines(dict(FAILING, root_cause=dict(FAILING["root_cause"], evidence=evidence)))
     start = next(index for index, line in enumerate(lines) if line.startswith("EVIDENCE"))
     assert lines[start].startswith("EVIDENCE    logs lines[0]: copy failed: ")
-    assert lines[start + 1].endswith("dial tcp: no such host @ 11-20 20:31:07Z")
-    assert lines[start + 2] == ""
+    assert lines[start + 2].endswith("dial tcp: no such host @ 11-20 20:31:07Z")
+    shown = " ".join(line.strip() for line in lines[start : start + 3]).split()
+    assert set(shown) <= {"EVIDENCE", "lines[0]:", "...", "@", "11-20", "20:31:07Z", *f"logs {value}".split()}  # whole words
+    assert lines[start + 3] == ""
+
+
+def test_of_many_rows_the_first_are_kept():
+    rows = [{"resource": f"volume-{number}", "source": f"volume-{number}-20261120-2329"} for number in range(9)]
+    evidence = [{"step": "recovery_points", "path": "points", "value": rows, "at": None}]
+    lines = report_lines(dict(FAILING, root_cause=dict(FAILING["root_cause"], evidence=evidence)))
+    start = next(index for index, line in enumerate(lines) if line.startswith("EVIDENCE"))
+    shown = " ".join(line.strip() for line in lines[start : start + 3])
+    assert "resource: volume-0, source: volume-0-20261120-2329; resource: volume-1, source:" in shown
 
 
 def test_healthy_needs_few_lines():
