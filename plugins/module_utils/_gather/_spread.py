@@ -24,15 +24,20 @@ class Spread:
             self._found.setdefault((what, value), []).append(failing)
 
     def rows(self) -> list[dict[str, t.Any]]:
-        """{what, value, of, failing}, of each sort the worst first; where all are of one value nothing is compared."""
+        """{what, value, of, failing}, of each sort the worst first, the rest of very many in one row without a value.
+
+        Where all are of one value nothing is compared.
+        """
         told = []
         for what in sorted({what for what, dummy in self._found}):
             alike = [(value, found) for (sort, value), found in self._found.items() if sort == what]
             alike.sort(key=lambda item: (-sum(item[1]), -len(item[1]), item[0]))
             if len(alike) > 1:
                 told += [_row(what, value, found) for value, found in alike[:_MOST_VALUES]]
+                rest = [failing for dummy, found in alike[_MOST_VALUES:] for failing in found]
+                told += [_row(what, None, rest)] if rest else []
         return told
 
 
-def _row(what: str, value: str, found: list[bool]) -> dict[str, t.Any]:
+def _row(what: str, value: str | None, found: list[bool]) -> dict[str, t.Any]:
     return {"what": what, "value": value, "of": len(found), "failing": sum(found)}

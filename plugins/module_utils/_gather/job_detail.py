@@ -65,6 +65,7 @@ class _Asked(t.NamedTuple):
     chosen: dict[str, t.Any] | None  # the row of `jobs` that the job step has of the job, if any
     how: str | None
     groups: list[dict[str, t.Any]] | None
+    failing: frozenset[str] | None  # resources whose copies fail by the job step; None where it did not run
 
 
 def gather(params: Params, clients: t.Any) -> Gathered:
@@ -156,9 +157,19 @@ def _asked(params: Params) -> tuple[_Asked, dict[str, t.Any]]:
         chosen=chosen,
         how=how,
         groups=feed_parameter(params, "events_feed", "groups"),
+        failing=_failing(params),
     )
     query = {"cluster": None, "namespace": namespace, "label_selector": selector.text, "job": job_name}
     return asked, query
+
+
+def _failing(params: Params) -> frozenset[str] | None:
+    if not isinstance(params.get("jobs"), dict):
+        return None
+    rows = feed_parameter(params, "jobs", "resources") or []
+    return frozenset(
+        str(row.get("resource")) for row in rows if row.get("state") in FAILED | TROUBLED or row.get("consecutive_failures")
+    )
 
 
 def choose(rows: list[dict[str, t.Any]]) -> tuple[dict[str, t.Any] | None, str | None]:
@@ -273,7 +284,7 @@ class _Pods:
         self._seen: set[str] = set()  # jobs that have pods
         self.worst = Worst(asked.rows)
         self.feed: list[dict[str, t.Any]] = []
-        self._newest: dict[str, tuple[tuple[bool, str], str | None, bool]] = {}  # by resource, an ended pod before a running
+        self._newest: dict[str, tuple[bool, str, str | None]] = {}  # resource: (no run goes on, created, node) of a pod
         self.count = self.restarts = 0
         self.of_job: list[str] = []  # names of the chosen job's pods
 
@@ -312,8 +323,9 @@ class _Pods:
     def spread(self) -> list[dict[str, t.Any]]:
         """By the node of their newest pod how many resources there are, and how many of them fail."""
         spread = Spread()
-        for dummy, node, broken in self._newest.values():
-            spread.add("node", node, broken)
+        if self._asked.failing is not None:
+            for resource, (dummy, dummy_created, node) in self._newest.items():
+                spread.add("node", node, resource in self._asked.failing)
         return spread.rows()
 
     def _add(self, pod: dict[str, t.Any]) -> None:
@@ -335,9 +347,7 @@ class _Pods:
         broken = _pods.pod_failed(pod, containers)
         self.feed.append(_pods.feed_row(pod, containers, job, resource))
         created = str((pod.get("metadata") or {}).get("creationTimestamp") or "")
-        ended = broken or (pod.get("status") or {}).get("phase") == "Succeeded"
-        node = (pod.get("spec") or {}).get("nodeName")
-        told = ((ended, created), node, broken)
+        told = (known.get("state") not in ("running", "completing"), created, (pod.get("spec") or {}).get("nodeName"))
         self._newest[resource] = max(self._newest.get(resource, told), told, key=_when)
         if job is None or job != self._chosen:
             if _pods.is_fine(pod, containers) and known.get("state") in FINE:
@@ -346,8 +356,8 @@ class _Pods:
         self.worst.push((*weight, created), _pods.pod_row(pod, containers, job, resource))
 
 
-def _when(newest: tuple[tuple[bool, str], str | None, bool]) -> tuple[bool, str]:
-    return newest[0]
+def _when(newest: tuple[bool, str, str | None]) -> tuple[bool, str]:
+    return newest[:2]
 
 
 # --------------------------------------------------------------------------------------------------- its events

@@ -135,6 +135,7 @@ class _PatternReader:
     def __init__(self, pattern: str) -> None:
         self.pattern = pattern
         self.pos = 0
+        self.ways = 1  # in how many ways its repeats can share out a text between them, at most
 
     def literals(self) -> frozenset[str] | None:
         """At least one of these stands in every text the pattern matches; None if there are no such literals."""
@@ -206,7 +207,15 @@ class _PatternReader:
             raise ValueError(f"{text!r} repeats without bound; write for example {{0,200}}")
         if is_group and text != "?":
             raise ValueError("a repeated group can make matching slow; only ? may follow a group")
+        self.ways *= int(match.group(3) or 1)
         return False
+
+
+def ways_of(pattern: str) -> int:
+    """In how many ways the repeats of a pattern can share out a text between them, at most: what it costs to fail."""
+    reader = _PatternReader(pattern)
+    reader.literals()
+    return reader.ways
 
 
 @functools.lru_cache(maxsize=None)

@@ -152,11 +152,8 @@ class Classifier:
         """Raises CatalogueError."""
         catalogue = load_catalogue()
         self.causes: Mapping[str, Cause] = catalogue.causes
-        self._lists = {**catalogue.lists}
-        self._own = {entry.id for entry in own}  # what they say of a text comes before its reason and its exit code
-        for entry in own:
-            signature, list_name = _of_user(entry)
-            self._lists[list_name] = (signature, *self._lists[list_name])
+        self._lists = catalogue.lists
+        self._own = {entry.id: _of_user(entry) for entry in own}
         self._reasons = {
             where: {reason: entry for entry in self._lists[name] for reason in entry.reasons} if name else {}
             for where, name in REASON_LISTS.items()
@@ -184,7 +181,7 @@ class Classifier:
         by_reason = self._of_entry(entry, base, reason)
         by_text = self._text_verdict(text, base) if text else UNKNOWN
         if by_text.signature in self._own:
-            return by_text
+            return by_text  # also before what stands beside the text
         by_code = self._of_entry(self._exit_entry(exit_code, tool), "final", f"exit code {exit_code}")
         if entry is not None and not entry.text_decides and not entry.symptom:
             return _with_others(by_reason, () if entry.benign else (by_text, by_code))
@@ -259,6 +256,9 @@ class Classifier:
     def _classify_text(self, text: str, base: str) -> Verdict:
         """Judge all lines of a text together: a cause in one explains what another only wraps or repeats."""
         text = normalise(text)
+        told = self._by_user(text, base)
+        if told is not None:
+            return told
         hits = [hit for number, line in enumerate(text.splitlines()) for hit in self._scan(line, number, base)]
         hits = [hit for hit in hits if hit.signature.unless is None or not _search(hit.signature.unless, text)]
         faults = [hit for hit in hits if not (hit.signature.benign or hit.signature.scope)]
@@ -269,6 +269,15 @@ class Classifier:
         kind = _strongest(best, faults)
         others = [hit.signature.cause for hit in left if hit.signature.cause and not self._is_symptom(hit.signature)]
         return self._verdict(best.signature, kind, best.words, others)
+
+    def _by_user(self, text: str, base: str) -> Verdict | None:
+        """What the first of the user's signatures that fits says; None where none does."""
+        for entry in self._own.values():
+            for line in text.splitlines():
+                match = entry.search(line)
+                if match:
+                    return self._verdict(entry, self._kind(line, base), match.group())
+        return None
 
     def _scan(self, line: str, number: int, base: str) -> list[_Hit]:
         """Find the signatures of one line. A harmless line yields only its benign hit."""
@@ -348,10 +357,8 @@ def _with_others(verdict: Verdict, others: Iterable[Verdict]) -> Verdict:
     return replace(verdict, alternatives=tuple(alternatives))
 
 
-def _of_user(entry: OwnSignature) -> tuple[Signature, str]:
-    """A signature of the user as an entry of the catalogue that all others are behind, and the list where it stands."""
-    harmless = entry.cause is None
-    signature = Signature(
+def _of_user(entry: OwnSignature) -> Signature:
+    return Signature(
         id=entry.id,
         pattern=entry.regex,
         cause=entry.cause,
@@ -359,10 +366,8 @@ def _of_user(entry: OwnSignature) -> tuple[Signature, str]:
         source=entry.label,
         sample=entry.sample,
         weight=entry.weight,
-        beats=("*",),
-        scope="line" if harmless else None,
+        benign=entry.cause is None,
     )
-    return signature, "benign_patterns" if harmless else "log_patterns"
 
 
 @functools.lru_cache(maxsize=4)

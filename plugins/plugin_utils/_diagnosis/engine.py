@@ -78,6 +78,7 @@ def diagnose(
         # Imported here: only who asks what if pays for it.
         from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import supposed
 
+        supposed.check_thresholds(supposing, kind.words.kind)
         evidence, settings = supposed.gathered(evidence, settings, supposing)
     causes = kind.causes()
     facts = kind.derive(evidence, kind.collect(evidence, told.signatures), causes, settings)
@@ -199,6 +200,7 @@ def _describe(
     kind: Kind, candidate: verdict.Candidate, evidence: t.Any, facts: dict[str, t.Any]
 ) -> dict[str, t.Any]:
     cause = candidate.cause
+    hops, followed = verdict.chain(kind, evidence, facts, candidate)
     return {
         "cause": cause.id,
         "title": cause.title,
@@ -213,7 +215,8 @@ def _describe(
         "recorders": candidate.recorders,
         "evidence": _unique(candidate.evidence)[:6],
         "alternatives": candidate.alternatives,
-        "chain": verdict.chain(kind, evidence, facts, candidate),
+        "chain": hops,
+        "chain_of": followed,
     }
 
 

@@ -45,11 +45,10 @@ def rows(holder: t.Any, name: str) -> list[Row]:
     return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
 
 
-def about_first(listed: list[Row], resources: t.Collection[str]) -> t.Iterator[tuple[int, Row]]:
-    """The rows of these resources with their places in the list; where there is none of them, all rows."""
-    placed = list(enumerate(listed))
-    about = [(index, row) for index, row in placed if text(row, "resource") in resources]
-    yield from about or placed
+def rows_about(evidence: t.Any, step_name: str, name: str, resource: str) -> list[tuple[int, Row]]:
+    """The rows of the resource in a list of a step that answered, with their places in the list."""
+    listed = rows(step(evidence, step_name), name) if usable(evidence, step_name) else []
+    return [(index, row) for index, row in enumerate(listed) if text(row, "resource") == resource]
 
 
 def citation(step_name: str, path: str, seen_value: t.Any, at: str | None = None) -> Citation:

@@ -12,10 +12,12 @@ import typing as t
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import Cause
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.atoms import Atom
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
+    Citation,
     Row,
     citation,
     figure,
     rows,
+    rows_about,
     step,
     text,
     usable,
@@ -104,6 +106,15 @@ def named(holder: Row, name: str, verdicts: frozenset[str], column: str = "verdi
     return sorted(
         {found for row in rows(holder, name) if text(row, column) in verdicts and (found := text(row, "resource"))}
     )
+
+
+def source_backup(evidence: t.Any, resource: str) -> Citation | None:
+    """The newest usable backup of the resource in the source, by the ledger or by the lag."""
+    for step_name, member in (("recovery_points", "newest_source_at"), ("copy_lag", "point_in_time")):
+        for index, row in rows_about(evidence, step_name, "resources", resource):
+            if text(row, member):
+                return citation(step_name, f"resources[{index}].{member}", text(row, member))
+    return None
 
 
 # ----------------------------------------------------------------------------------------------------- readiness

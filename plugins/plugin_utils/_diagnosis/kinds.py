@@ -59,7 +59,7 @@ class Kind:
         named_causes, success_rate, readiness, scope, pattern; and where there are any: exposed, lost, trouble,
         copies_in_place
     status: failing | lagging | healthy | inconclusive
-    proofs: {hop: what proves it} of the way of some resources, of the hops that the evidence proves
+    proofs: {hop: what proves it} of the way of one resource, of the hops that the evidence proves
     names: what the placeholders of next steps stand for; None or "" where it is not known
     contradictions: pairs of signals that cannot both be true
     settle: {cause: the observation that decides}
@@ -74,7 +74,7 @@ class Kind:
     check_signatures: t.Callable[["tuple[OwnSignature, ...]"], None]
     derive: t.Callable[[t.Any, "list[Atom]", Causes, "dict[str, t.Any]"], Facts]
     status: t.Callable[[t.Any, Facts], str]
-    proofs: t.Callable[[t.Any, Facts, t.Collection[str]], "dict[str, Citation]"]
+    proofs: t.Callable[[t.Any, Facts, str], "dict[str, Citation]"]
     names: t.Callable[[t.Any, t.Any, Facts, t.Any], "dict[str, str | None]"]
     contradictions: t.Callable[[t.Any, Facts], "list[dict[str, t.Any]]"]
     gaps: Gaps

@@ -10,16 +10,19 @@ They come before those of the catalogues, for messages of clusters and of AWS al
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import bounded_regex
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._catalogue import bounded_regex, ways_of
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.entries import RuleError, label_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import Verdict
 
 _REQUIRED = ("id", "pattern", "sample")
+_LONGEST = 1000  # characters of a pattern
+_MOST_WAYS = 50_000  # two repeats of {0,200}, and a little
 _KEYS = frozenset({*_REQUIRED, "cause", "fix", "benign", "weight"})
 
 
@@ -47,7 +50,7 @@ def own_signature(entry: t.Any, file: str, number: int) -> OwnSignature:
     for key in _REQUIRED:
         if not isinstance(entry.get(key), str) or not entry[key].strip():
             raise RuleError(f"{label}: {key} must be a text; a signature has an id, a pattern and a sample that it finds.")
-    if entry.get("benign", False) not in (True, False):
+    if not isinstance(entry.get("benign", False), bool):
         raise RuleError(f"{label}: benign must be true or false.")
     for key in ("cause", "fix"):
         if not isinstance(entry.get(key, ""), str):
@@ -59,10 +62,7 @@ def own_signature(entry: t.Any, file: str, number: int) -> OwnSignature:
     weight = entry.get("weight", 1.0)
     if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight <= 1:
         raise RuleError(f"{label}: weight must be a number above 0 and up to 1.")
-    try:
-        bounded_regex(entry["pattern"])
-    except ValueError as exc:
-        raise RuleError(f"{label}: pattern: {exc}.") from exc
+    _check_pattern(entry["pattern"], label)
     return OwnSignature(
         id=entry["id"],
         pattern=entry["pattern"],
@@ -72,6 +72,19 @@ def own_signature(entry: t.Any, file: str, number: int) -> OwnSignature:
         weight=float(weight),
         label=label,
     )
+
+
+def _check_pattern(pattern: str, label: str) -> None:
+    if len(pattern) > _LONGEST:
+        raise RuleError(f"{label}: pattern has {len(pattern)} characters; {_LONGEST} at most, so make it two signatures.")
+    try:
+        bounded_regex(pattern)
+    except ValueError as exc:
+        raise RuleError(f"{label}: pattern: {exc}.") from exc
+    if ways_of(pattern) > _MOST_WAYS:
+        raise RuleError(f"{label}: pattern has repeats that can take long together; lower their bounds, or use fewer of them.")
+    if re.search(pattern, "", re.IGNORECASE):
+        raise RuleError(f"{label}: pattern fits every text, even an empty one; give it words that must be there.")
 
 
 def check_samples(

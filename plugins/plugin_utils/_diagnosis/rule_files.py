@@ -74,7 +74,7 @@ def _document(path: str) -> dict[str, t.Any]:
             document = yaml.load(handle, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except OSError as exc:
         raise RuleError(f"{path}: the rule file cannot be read: {exc.strerror}; check the path.") from exc
-    except (yaml.YAMLError, UnicodeError) as exc:
+    except (yaml.YAMLError, ValueError, RecursionError) as exc:  # a day that no month has is a ValueError
         raise RuleError(f"{path}: the rule file is not valid YAML: {' '.join(str(exc).split())[:300]}") from exc
     sections = document if isinstance(document, dict) else {}
     strange = sorted(set(map(str, sections)) - set(_SECTIONS))

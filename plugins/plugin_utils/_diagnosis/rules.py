@@ -138,7 +138,7 @@ def read_rules(entries: t.Sequence[t.Any], name: str, words: Words) -> list[Rule
 def _rule(entry: t.Any, name: str, number: int, words: Words) -> Rule:
     label = label_of(entry, name, "rule", number, name="id", keys=_KEYS)
     for key in _REQUIRED:
-        if key not in entry:
+        if entry.get(key) is None:
             raise RuleError(f"{label}: the key {key!r} is missing.")
     if entry["severity"] not in SEVERITIES:
         raise RuleError(f"{label}: severity must be one of {', '.join(SEVERITIES)}.")

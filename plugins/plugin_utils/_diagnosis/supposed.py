@@ -15,7 +15,9 @@ from __future__ import annotations
 import copy
 import typing as t
 
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.entries import RuleError
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import truthy
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.thresholds import own_values, thresholds_of
 
 try:
     import jmespath
@@ -27,12 +29,24 @@ except ImportError:  # rules need it too, and say that it is missing before anyt
 Document = t.Dict[str, t.Any]
 Place = t.Tuple[t.Any, t.Any]  # the dictionary or list, and the key or index in it
 _FACTS = "facts."
-_SETTINGS = ("settings.rpo_s", "settings.thresholds.")
+_THRESHOLDS = "settings.thresholds."
+_SETTINGS = ("settings.rpo_s", _THRESHOLDS)
 _TYPES = {dict: "a dictionary", list: "a list", str: "a text", bool: "a boolean", int: "a number", float: "a number"}
 
 
 class SuppositionError(Exception):
     """A place that cannot be changed; the text says why and what to give."""
+
+
+def check_thresholds(supposing: t.Mapping[str, t.Any], kind: str) -> None:
+    """What is supposed of thresholds keeps to the same bounds as what a file says of them. Raises SuppositionError."""
+    for place, value in supposing.items():
+        name = place[len(_THRESHOLDS) :] if place.startswith(_THRESHOLDS) else None
+        if name in thresholds_of(kind):
+            try:
+                own_values({name: value}, "supposing", kind)
+            except RuleError as exc:
+                raise SuppositionError(str(exc)) from exc
 
 
 def gathered(evidence: Document, settings: Document, supposing: t.Mapping[str, t.Any]) -> tuple[Document, Document]:

@@ -54,5 +54,6 @@ def own_values(given: t.Mapping[t.Any, t.Any], file: str, kind: str) -> dict[str
         number = "whole number" if row.whole else "number"
         odd = isinstance(value, bool) or not isinstance(value, int if row.whole else (int, float))
         if odd or not row.least <= value <= row.most:
-            raise RuleError(f"{label}: {str(value)[:80]!r} cannot be used; give a {number} from {row.least:g} to {row.most:g}.")
+            shown = "what is given" if isinstance(value, int) and abs(value) > 1e15 else repr(str(value)[:80])
+            raise RuleError(f"{label}: {shown} cannot be used; give a {number} from {row.least:g} to {row.most:g}.")
     return {str(name): value for name, value in given.items()}

@@ -17,6 +17,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules i
 
 LEVELS = ("possible", "likely", "confirmed")
 _MOST_FURTHER = 3
+_MOST_FOLLOWED = 20  # resources whose way is looked at
 
 
 @dataclass
@@ -241,14 +242,17 @@ def _by_chain(listed: list[Candidate]) -> list[Candidate]:
 
 def chain(
     kind: Kind, evidence: t.Any, facts: dict[str, t.Any], candidate: Candidate
-) -> list[dict[str, t.Any]]:
-    """Every hop from source backup to ready point: proven, broken or unknown, and what shows it.
+) -> tuple[list[dict[str, t.Any]], str | None]:
+    """Every hop from source backup to ready point, proven, broken or unknown, and what shows it; and of which resource.
 
-    As seen for what the candidate explains; nothing is claimed of what lies behind the broken hop.
+    It is that resource which the candidate explains and of which most is known. Nothing is claimed of what lies behind the
+    broken hop.
     """
     way = kind.words.chain
     broken = way.index(candidate.hop) if candidate.hop in way else len(way)
-    proofs = kind.proofs(evidence, facts, candidate.resources or facts["affected"])
+    names = sorted(candidate.resources or facts["affected"])[:_MOST_FOLLOWED]
+    followed = [(kind.proofs(evidence, facts, name), name) for name in names]
+    proofs, resource = max(followed, key=lambda item: len(item[0]), default=({}, None))
     if arrived(facts):
         there = citation("recovery_points", "summary.worst_exposure_s", facts["readiness"].get("worst_exposure_s"))
         proofs = {link: proofs.get(link) or there for link in way}
@@ -259,7 +263,7 @@ def chain(
             proof = candidate.evidence[0] if candidate.evidence else None
         state = "broken" if place == broken else "proven" if proof else "unknown"
         hops.append({"link": link, "state": state, "evidence": proof})
-    return hops
+    return hops, resource
 
 
 def arrived(facts: dict[str, t.Any]) -> bool:

@@ -175,7 +175,8 @@ def _chain(cause: Json) -> str:
     for hop in _list(cause, "chain"):
         link = str(hop.get("link")).replace("_", " ")
         if hop.get("state") == "broken":
-            return " > ".join([*told, f"{link.upper()} BROKEN"])
+            of = f" (of {cause['chain_of']})" if cause.get("chain_of") else ""
+            return " > ".join([*told, f"{link.upper()} BROKEN{of}"])
         told.append(link if hop.get("state") == "proven" else f"{link}?")
     return ""
 

@@ -20,6 +20,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidenc
 )
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.gaps import contradiction
 
+_NO_COPY = frozenset({"missing", "overdue", "not_ready"})
 _MOST_ALIKE = 3  # of one sort: more of them say nothing new
 
 
@@ -58,11 +59,11 @@ def _of_the_metric(evidence: t.Any, facts: dict[str, t.Any]) -> t.Iterator[dict[
 
 def _of_success(evidence: t.Any, facts: dict[str, t.Any]) -> t.Iterator[dict[str, t.Any]]:
     """Exit code 0 is what a Job knows of a copy."""
-    succeeded = any(text(row, "state") == "succeeded" for row in rows(step(evidence, "jobs"), "resources"))
-    if not facts["failing"] and succeeded and facts["behind"]:
+    lost = [name for name in facts["behind"] if name in _copied_in_vain(evidence)]
+    if lost:
         yield contradiction(
-            "The copy jobs report success.",
-            f"The recovery points of {', '.join(facts['behind'][:5])} are behind or not usable.",
+            f"The copy jobs of {', '.join(lost[:5])} report success.",
+            "Their recovery points are behind or not usable.",
             "recovery_points",
             "A Job that is Complete has ended with exit code 0; it has not proven that anything arrived.",
         )
@@ -76,6 +77,20 @@ def _of_success(evidence: t.Any, facts: dict[str, t.Any]) -> t.Iterator[dict[str
             if arrived
             else "A program that logs an error and ends with exit code 0 hides it; the log is nearer to what happened.",
         )
+
+
+def _copied_in_vain(evidence: t.Any) -> set[str]:
+    """Resources whose latest job succeeded after a backup was made of which there is no usable copy."""
+    without: dict[str | None, list[str]] = {}
+    for row in rows(step(evidence, "recovery_points"), "points"):
+        if text(row, "source") and text(row, "verdict") in _NO_COPY:
+            without.setdefault(text(row, "resource"), []).append(text(row, "point_in_time") or "")
+    return {
+        name
+        for row in rows(step(evidence, "jobs"), "resources")
+        if text(row, "state") == "succeeded" and (name := text(row, "resource"))
+        and any(made < (text(row, "ended_at") or "") for made in without.get(name, []))
+    }
 
 
 def _of_times(evidence: t.Any, facts: dict[str, t.Any]) -> t.Iterator[dict[str, t.Any]]:
@@ -93,7 +108,7 @@ def _of_times(evidence: t.Any, facts: dict[str, t.Any]) -> t.Iterator[dict[str, 
             )
             break
     for row in rows(points, "points"):
-        if row.get("suspect") is True:
+        if row.get("suspect") is True and text(row, "source") and text(row, "point_in_time"):
             yield contradiction(
                 f"The copy of {text(row, 'resource')} says that it was made before its backup.",
                 f"The backup {text(row, 'source')} says {text(row, 'point_in_time')}.",

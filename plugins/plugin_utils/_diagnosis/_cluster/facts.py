@@ -86,7 +86,7 @@ def derive(
         "retries": sorted({atom.cause for atom in atoms if atom.weight <= 0.2}),
         **grouped(own, causes),
         "scope": with_apart(
-            scope(evidence, failing, [atom for atom in atoms if atom.cause in own]), step(evidence, "job_detail")
+            scope(evidence, failing, [atom for atom in atoms if atom.cause in own]), evidence, "job_detail", failing, settings
         ),
         "pattern": pattern(evidence, settings),
         "readiness": readiness,

@@ -9,56 +9,50 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster.facts import telling_jobs
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
     Citation,
-    about_first,
     citation,
     rows,
-    step,
+    rows_about,
     text,
-    usable,
 )
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.facts import source_backup
 
 
-def proofs(evidence: t.Any, dummy_facts: dict[str, t.Any], resources: t.Collection[str]) -> dict[str, Citation]:
-    """{hop: the observation that proves it} for these resources. What only shows that a hop was tried proves nothing."""
+def proofs(evidence: t.Any, facts: dict[str, t.Any], resource: str) -> dict[str, Citation]:
+    """{hop: the observation that proves it} for the newest copy of the resource.
+
+    Only what was seen of the resource itself counts, and of its runs the latest: that of another proves nothing of it.
+    """
+    made = None if resource in facts["source_troubled"] else source_backup(evidence, resource)
     found = {
-        "source_backup": _source_backup(evidence, resources),
-        "snapshot": _snapshot(evidence, resources),
-        "mover_scheduled": _on_a_node(evidence, resources),
-        "mover_ran": _started(evidence, resources),
-        "destination_metadata": _imported(evidence, resources),
+        "source_backup": made,
+        "snapshot": made,
+        "mover_scheduled": _on_a_node(evidence, resource),
+        "mover_ran": _started(evidence, resource),
+        "destination_metadata": _imported(evidence, resource),
     }
     return {hop: proof for hop, proof in found.items() if proof}
 
 
-def _source_backup(evidence: t.Any, resources: t.Collection[str]) -> Citation | None:
-    newest = text(step(evidence, "copy_lag"), "source_health", "newest_at")
-    if usable(evidence, "copy_lag") and newest:
-        return citation("copy_lag", "source_health.newest_at", newest)
-    return _snapshot(evidence, resources)
+def _pods(evidence: t.Any, resource: str) -> t.Iterator[tuple[int, dict[str, t.Any]]]:
+    """The pods of its latest runs."""
+    latest = telling_jobs(evidence).get(resource, set())
+    for index, pod in rows_about(evidence, "job_detail", "pods", resource):
+        if text(pod, "job") in latest:
+            yield index, pod
 
 
-def _snapshot(evidence: t.Any, resources: t.Collection[str]) -> Citation | None:
-    """The newest usable source backup of one of the resources; where the ledger names none, of any."""
-    points, health = step(evidence, "recovery_points"), step(evidence, "copy_lag")
-    if usable(evidence, "recovery_points"):
-        for index, row in about_first(rows(points, "resources"), resources):
-            if text(row, "newest_source_at"):
-                return citation("recovery_points", f"resources[{index}].newest_source_at", text(row, "newest_source_at"))
-    newest = text(health, "source_health", "newest_at")
-    return citation("copy_lag", "source_health.newest_at", newest) if usable(evidence, "copy_lag") and newest else None
-
-
-def _on_a_node(evidence: t.Any, resources: t.Collection[str]) -> Citation | None:
-    for index, pod in about_first(rows(step(evidence, "job_detail"), "pods"), resources):
+def _on_a_node(evidence: t.Any, resource: str) -> Citation | None:
+    for index, pod in _pods(evidence, resource):
         if text(pod, "node"):
             return citation("job_detail", f"pods[{index}].node", text(pod, "node"), text(pod, "started_at"))
     return None
 
 
-def _started(evidence: t.Any, resources: t.Collection[str]) -> Citation | None:
-    for index, pod in about_first(rows(step(evidence, "job_detail"), "pods"), resources):
+def _started(evidence: t.Any, resource: str) -> Citation | None:
+    for index, pod in _pods(evidence, resource):
         for number, container in enumerate(rows(pod, "containers")):
             began = text(container, "started_at")
             if began:
@@ -66,9 +60,9 @@ def _started(evidence: t.Any, resources: t.Collection[str]) -> Citation | None:
     return None
 
 
-def _imported(evidence: t.Any, resources: t.Collection[str]) -> Citation | None:
+def _imported(evidence: t.Any, resource: str) -> Citation | None:
     """A recovery point that is there and not ready: its metadata has come through."""
-    for index, row in about_first(rows(step(evidence, "recovery_points"), "points"), resources):
+    for index, row in rows_about(evidence, "recovery_points", "points", resource):
         if text(row, "destination") and text(row, "verdict") == "not_ready":
             return citation("recovery_points", f"points[{index}].destination", text(row, "destination"))
     return None

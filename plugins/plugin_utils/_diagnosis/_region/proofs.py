@@ -11,83 +11,76 @@ import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
     Citation,
-    about_first,
     citation,
     figure,
     rows,
+    rows_about,
     step,
     text,
     usable,
     value,
 )
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.facts import source_backup
 
 
-def proofs(evidence: t.Any, facts: dict[str, t.Any], resources: t.Collection[str]) -> dict[str, Citation]:
-    """{hop: the observation that proves it} for these resources."""
+def proofs(evidence: t.Any, facts: dict[str, t.Any], resource: str) -> dict[str, Citation]:
+    """{hop: the observation that proves it} for the newest copy of the resource."""
+    made = None if resource in facts["upstream_troubled"] else source_backup(evidence, resource)
     found = {
-        "source_backup": None if facts["upstream_troubled"] else _points(evidence),
-        "source_point": _available(evidence, facts, resources),
-        "copy_rule": _copying(evidence, facts, resources),
-        "copy_job": _job(evidence, facts, resources),
-        "authorization": _authorized(evidence),
+        "source_backup": made,
+        "source_point": _available(evidence, resource) if resource in facts["failing"] else made,
+        "copy_rule": _copying(evidence, facts, resource),
+        "copy_job": None if resource in facts["uncopied"] else _job(evidence, resource),
+        "authorization": _authorized(evidence, resource),
         "encryption": _keys_open(evidence, facts),
     }
     return {hop: proof for hop, proof in found.items() if proof}
 
 
-def _points(evidence: t.Any) -> Citation | None:
-    newest = text(step(evidence, "copy_lag"), "source_health", "newest_at")
-    if usable(evidence, "copy_lag") and newest:
-        return citation("copy_lag", "source_health.newest_at", newest)
-    points = figure(step(evidence, "recovery_points"), "summary", "source_points")
-    if usable(evidence, "recovery_points") and points:
-        return citation("recovery_points", "summary.source_points", points)
+def _available(evidence: t.Any, resource: str) -> Citation | None:
+    """Of a copy that fails by its own source point: another one of the resource may well be there."""
+    for index, row in rows_about(evidence, "copy_job_detail", "source_points", resource):
+        if row.get("available") is True:
+            path = f"source_points[{index}].status"
+            return citation("copy_job_detail", path, text(row, "status"), text(row, "created_at"))
     return None
 
 
-def _available(evidence: t.Any, facts: dict[str, t.Any], resources: t.Collection[str]) -> Citation | None:
-    """Of failing copies by their own source points; where none fails, what is in the source vault will do."""
-    if not facts["failing"]:
-        return _points(evidence)
-    found = [(index, row) for index, row in enumerate(rows(step(evidence, "copy_job_detail"), "source_points"))]
-    about = [(index, row) for index, row in found if text(row, "resource") in facts["failing"]]
-    if not about or not all(row.get("available") is True for dummy, row in about):
-        return None
-    index, row = next(((at, row) for at, row in about if text(row, "resource") in resources), about[0])
-    return citation("copy_job_detail", f"source_points[{index}].status", text(row, "status"), text(row, "created_at"))
-
-
-def _copying(evidence: t.Any, facts: dict[str, t.Any], resources: t.Collection[str]) -> Citation | None:
+def _copying(evidence: t.Any, facts: dict[str, t.Any], resource: str) -> Citation | None:
     """A rule copies to the destination; a copy job that was started shows it as well, with a rule or without one."""
     copying = figure(step(evidence, "copy_rules"), "summary", "copying")
     if usable(evidence, "copy_rules") and copying:
         return citation("copy_rules", "summary.copying", copying)
-    return _job(evidence, facts, resources) if facts["failing"] else None
+    return _job(evidence, resource) if resource in facts["failing"] else None
 
 
-def _job(evidence: t.Any, facts: dict[str, t.Any], resources: t.Collection[str]) -> Citation | None:
-    if not facts["found_jobs"] or not usable(evidence, "copy_jobs") or facts["uncopied"]:
-        return None
-    for index, row in about_first(rows(step(evidence, "copy_jobs"), "resources"), resources):
+def _job(evidence: t.Any, resource: str) -> Citation | None:
+    for index, row in rows_about(evidence, "copy_jobs", "resources", resource):
         if text(row, "copy_job"):
             return citation("copy_jobs", f"resources[{index}].copy_job", text(row, "copy_job"), text(row, "created_at"))
-    return citation("copy_jobs", "summary.jobs", figure(step(evidence, "copy_jobs"), "summary", "jobs"))
+    return None
 
 
-def _authorized(evidence: t.Any) -> Citation | None:
-    """The vault's policy lets the copies in, and the roles may make them."""
-    vaults, roles = step(evidence, "vaults"), rows(step(evidence, "copy_rules"), "roles")
+def _authorized(evidence: t.Any, resource: str) -> Citation | None:
+    """The vault's policy lets the copies in, and the role that makes those of the resource may do all that it must."""
+    vaults = step(evidence, "vaults")
     verdict = value(vaults, "destination", "policy", "copy_into", "verdict")
     within = value(vaults, "summary", "needs_policy") is False and verdict in ("allowed", "not_mentioned")
-    told = [actions for row in roles if isinstance(actions := row.get("actions"), dict)]
-    allowed = (
-        usable(evidence, "vaults")
-        and (verdict == "allowed" or within)
-        and bool(told)
-        and all(row.get("trusts_backup") is True for row in roles)
-        and all(verdict == "allowed" for actions in told for verdict in actions.values())
-    )
-    return citation("copy_rules", "roles[].actions", told) if allowed else None
+    if not usable(evidence, "vaults") or not usable(evidence, "copy_rules") or not (verdict == "allowed" or within):
+        return None
+    made_by = {text(row, "role") for dummy, row in rows_about(evidence, "copy_jobs", "resources", resource)}
+    roles = list(enumerate(rows(step(evidence, "copy_rules"), "roles")))
+    own = [(index, row) for index, row in roles if text(row, "arn") in made_by or text(row, "role") in made_by]
+    if not own or not all(_may_copy(row) for dummy, row in own):
+        return None
+    index, row = own[0]
+    return citation("copy_rules", f"roles[{index}].actions", row["actions"])
+
+
+def _may_copy(role: dict[str, t.Any]) -> bool:
+    actions = role.get("actions")
+    allowed = isinstance(actions, dict) and bool(actions) and all(told == "allowed" for told in actions.values())
+    return role.get("trusts_backup") is True and allowed
 
 
 def _keys_open(evidence: t.Any, facts: dict[str, t.Any]) -> Citation | None:

@@ -28,6 +28,7 @@ def test_where_all_are_alike_nothing_is_compared():
     assert spread(("node", "node-1", True), ("node", "node-1", False), ("node", None, True)) == []
 
 
-def test_of_very_many_the_worst_are_kept():
+def test_of_very_many_the_worst_are_kept_and_the_rest_is_counted():
     rows = spread(*(("node", f"node-{number}", number == 700) for number in range(1000)))
-    assert len(rows) == 20 and rows[0] == {"what": "node", "value": "node-700", "of": 1, "failing": 1}
+    assert len(rows) == 21 and rows[0] == {"what": "node", "value": "node-700", "of": 1, "failing": 1}
+    assert rows[-1] == {"what": "node", "value": None, "of": 980, "failing": 0}

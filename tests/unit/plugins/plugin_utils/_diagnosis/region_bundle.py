@@ -98,7 +98,7 @@ def healthy() -> Json:
         summary={"resources": 4, "on_time": 4, "worst_lag_s": 1600.0},
         source_health={"outcome": "ok", "resources": 4, "failed": 0, "newest_at": "2026-11-20T20:05:00Z"},
         source_problems=[],
-        resources=[{**about(name), **lag} for name in RESOURCES],
+        resources=[{**about(name), **lag, "point_in_time": "2026-11-20T20:05:00Z"} for name in RESOURCES],
     )
     copy_rules = answered(
         summary={"plans": 1, "rules": 1, "copying": 1, "problems": 0, "on_demand_only": False},

@@ -21,7 +21,8 @@ def good(**points):
     """Two resources whose latest copies succeeded and, unless told otherwise, arrived."""
     bundle = failing_bundle()
     evidence = bundle["evidence"]
-    jobs = [{"resource": name, "state": "succeeded", "job": f"{name}-1"} for name in ("orders", "users")]
+    ended = {"state": "succeeded", "ended_at": "2026-11-20T20:15:00Z"}
+    jobs = [{"resource": name, "job": f"{name}-1", **ended} for name in ("orders", "users")]
     evidence["jobs"] = {"outcome": "ok", "summary": {"jobs": 2, "resources": 2}, "resources": jobs, "jobs": []}
     evidence["logs"]["lines"] = []
     row = {"verdict": "current", "ready": True, "exposure_s": 600, "exposure_error_s": 1, **points}
@@ -38,9 +39,13 @@ def metric(bundle, stale, succeeded, failed):
     return bundle
 
 
-def late(bundle):
-    for row in bundle["evidence"]["recovery_points"]["resources"]:
+def late(bundle, made="2026-11-20T19:33:00Z"):
+    """Of a backup of that time there is no copy."""
+    points = bundle["evidence"]["recovery_points"]
+    for row in points["resources"]:
         row.update(verdict="lagging", exposure_s=30000)
+    lost = {"verdict": "overdue", "point_in_time": made}
+    points["points"] = [{"resource": name, "source": f"{name}-7", **lost} for name in ("orders", "users")]
     return bundle
 
 
@@ -55,8 +60,8 @@ def imported(bundle, arrived):
     return bundle
 
 
-def suspect(bundle):
-    point = {"resource": "orders", "source": "orders-7", "point_in_time": "2026-11-20T20:00:00Z", "suspect": True}
+def suspect(bundle, source="orders-7"):
+    point = {"resource": "orders", "source": source, "point_in_time": "2026-11-20T20:00:00Z", "suspect": True}
     bundle["evidence"]["recovery_points"]["points"] = [point]
     return bundle
 
@@ -75,13 +80,15 @@ CLUSTER = {
     ),
     "an old metric is green, copies fail": (lambda: metric(failing_bundle(), True, 100, 0), ["jobs"]),
     "jobs are green, points are behind": (lambda: late(good()), ["recovery_points"]),
+    "the backup was made after the job": (lambda: late(good(), made="2026-11-20T20:33:00Z"), []),
     "a job is green, its log is not, its copy is there": (lambda: says(good(), FATAL), ["recovery_points"]),
     "a job is green, its log is not, its copy is not": (lambda: says(late(good()), FATAL), ["recovery_points", "logs"]),
     "an older job's log says it": (lambda: says(good(), FATAL, job="orders-0"), []),
     "a retry is no complaint": (lambda: says(good(), "retrying after error: connection reset by peer"), []),
-    "imported within the RPO, cut before it": (lambda: imported(good(), "2026-11-20T20:00:00Z"), ["recovery_points"] * 2),
-    "imported before the RPO as well": (lambda: imported(good(), "2026-11-20T13:00:00Z"), ["recovery_points"]),
+    "imported within the RPO, cut before it": (lambda: imported(good(), "2026-11-20T20:00:00Z"), ["recovery_points"]),
+    "imported before the RPO as well": (lambda: imported(good(), "2026-11-20T13:00:00Z"), []),
     "a copy that is older than its backup": (lambda: suspect(good()), ["recovery_points"]),
+    "a copy of which nobody says whose it is": (lambda: suspect(good(), source=None), []),
 }
 
 

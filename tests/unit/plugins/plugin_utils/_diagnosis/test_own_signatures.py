@@ -76,6 +76,18 @@ def test_it_decides_before_the_shipped_ones(written, text, where, entry, kind):
     assert (told["signature"], told["cause"], told["kind"]) == (entry["id"], entry.get("cause"), kind)
 
 
+@pytest.mark.parametrize("where", ["log", "copy_job"])
+@pytest.mark.parametrize("text", ["tenant alpha quota spent", "quota spent tenant alpha", "quota spent\ntenant alpha"])
+def test_of_several_the_first_of_the_file_decides(written, where, text):
+    cause = "throttling"
+    first = {**ENTRY, "id": "own.first", "pattern": "tenant alpha", "sample": "tenant alpha", "cause": cause, "weight": 0.4}
+    second = {**first, "id": "own.second", "pattern": "quota spent|alpha", "sample": "quota spent", "weight": 1.0}
+    assert classify(text, where, rule_files=[written(first, second)])["signature"] == "own.first"
+    calm = {"id": "own.calm", "pattern": "quota", "sample": "quota", "benign": True}
+    assert classify(text, where, rule_files=[written(first, calm)])["signature"] == "own.first"
+    assert classify(text, where, rule_files=[written(calm, first)])["signature"] == "own.calm"
+
+
 def test_without_its_words_nothing_changes(written):
     for where in ("log", "copy_job"):
         assert classify("no space left on device", where, rule_files=[written(ENTRY if where == "log" else HARMLESS)]) == classify(
@@ -105,6 +117,11 @@ def test_less_weight_leaves_the_cause_to_others(written):
         ({"cause": ""}, "give either the cause that the message stands for, or benign: true"),
         ({"benign": True}, "give either the cause that the message stands for, or benign: true"),
         ({"benign": "yes"}, "benign must be true or false"),
+        ({"benign": 1}, "benign must be true or false"),
+        ({"pattern": "x{0,5}"}, "pattern fits every text, even an empty one"),
+        ({"pattern": "over|q{0,3}"}, "pattern fits every text, even an empty one"),
+        ({"pattern": r"\\S{0,200}\\S{0,200}\\S{0,200} over"}, "pattern has repeats that can take long together"),
+        ({"pattern": "over" * 300}, "pattern has 1200 characters; 1000 at most"),
         ({"fix": None}, "fix must be a text"),
         ({"fix": ""}, "fix is missing; say in a sentence what to do"),
         ({"weight": 2}, "weight must be a number above 0 and up to 1"),

@@ -292,7 +292,7 @@ FIRING = {
     "region.x.left_out": left_out,
     "region.x.never_backed_up": lambda b: source_problem(b, "never", "fresh"),
     "region.x.copies_expire": lambda b: behind(b, "expired_by_design", "orders", verdict="missing"),
-    "region.x.apart": lambda b: members(b, "copy_jobs", spread=SPREAD),
+    "region.x.apart": lambda b: members(fail(b, INTERNAL, "orders"), "copy_jobs", spread=SPREAD),
     "region.x.completed_with_message": completed_with_message,
     "region.x.partial": partial,
     "region.x.short_retention": lambda b: problem(b, "short_retention"),

@@ -92,6 +92,9 @@ def test_a_fired_rule_explains_with_values(rule):
         (("    runbook: own\n", ""), r"the key 'runbook' is missing"),
         ((RULE, ""), r"the rule file is empty; give it rules, signatures"),
         ((RULE, "thresholds: [1]"), r"what stands under the key thresholds must be a mapping of names to numbers"),
+        ((RULE, "accepted: [{until: 2026-02-30}]"), r"is not valid YAML: day is out of range"),
+        ((RULE, "thresholds: {clock_skew_s: " + "9" * 5000 + "}"), r"is not valid YAML"),
+        (("id: own.rule", "id: null"), r"rule 1: the key 'id' is missing"),
         ((RULE, "signatures: {a: 1}"), r"what stands under the key signatures must be a list"),
     ],
 )

@@ -15,7 +15,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.engine 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.entries import RuleError
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rule_files import load_file
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.supposed import SuppositionError
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.thresholds import thresholds_of
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.thresholds import own_values, thresholds_of
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import CATALOGUE
 from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._diagnosis.region_bundle import fail, healthy
 from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._diagnosis.test_region_facts import jobs, rated
@@ -132,13 +132,12 @@ def test_documented_with_their_values():
         ("cluster", {"clock_skew_s": float("nan")}, "'nan' cannot be used"),
         ("cluster", {"pattern_least": 2.5}, "'2.5' cannot be used; give a whole number from 2 to 1000"),
         ("region", {7: 1}, "threshold 7: there is none of this name"),
+        ("cluster", {"clock_skew_s": 16**5000}, "what is given cannot be used; give a number from 1 to 3600"),
     ],
 )
-def test_what_cannot_be_used_gets_one_sentence(tmp_path, kind, values, sentence):
-    path = tmp_path / "own.yml"
-    path.write_text(yaml.safe_dump({"thresholds": values}))
+def test_what_cannot_be_used_gets_one_sentence(kind, values, sentence):
     with pytest.raises(RuleError, match=sentence) as caught:
-        load_file(str(path), kind)
+        own_values(values, "own.yml", kind)
     assert "\n" not in str(caught.value)
 
 
@@ -147,3 +146,9 @@ def test_a_threshold_can_be_supposed():
     assert state(diagnose(skewed(), supposing=supposing), "cluster.x.clock_skew") == "fired"
     with pytest.raises(SuppositionError, match="nowhere in this evidence"):
         diagnose(skewed(), supposing={"settings.thresholds.nope": 15})
+
+
+@pytest.mark.parametrize("value", [None, 0, -1, float("nan"), 1e300, "3"])
+def test_what_is_supposed_of_a_threshold_keeps_to_its_bounds(value):
+    with pytest.raises(SuppositionError, match="supposing: threshold pattern_least: .* cannot be used; give a whole number"):
+        diagnose(skewed(), supposing={"settings.thresholds.pattern_least": value})
