@@ -67,7 +67,7 @@ def suspect(bundle, source="orders-7"):
 
 
 CLUSTER = {
-    "all is well": (lambda: good(), []),
+    "all is well": (good, []),
     "the metric fails, the points are there": (lambda: metric(good(), False, 60, 40), ["recovery_points"]),
     "an old metric fails, no copy does": (lambda: metric(late(good()), True, 60, 40), ["recovery_points"]),
     "an old metric fails, of the points nobody knows": (
