@@ -6,16 +6,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.files import folder_name, write_files
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.options import FORMATS, report_problems
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.formats import files_of
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.options import DEFAULT_FORMATS, report_problems
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.pseudonyms import KINDS, renamed
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.text import report_lines, whole_report
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.text import report_lines
 
 # What each choice of fail_on counts as red.
 _RED = {
@@ -30,7 +30,7 @@ _ARGUMENTS: dict[str, t.Any] = {
     "diagnosis": {"type": "dict", "required": True},
     "evidence": {"type": "dict"},
     "path": {"type": "raw", "default": ""},
-    "formats": {"type": "list", "elements": "str", "default": list(FORMATS)},
+    "formats": {"type": "list", "elements": "str", "default": list(DEFAULT_FORMATS)},
     "fail_on": {"type": "raw", "default": "never"},
     "rename": {"type": "list", "elements": "str", "default": []},
 }
@@ -73,12 +73,7 @@ def _write(arguments: dict[str, t.Any]) -> tuple[str | None, list[str], str | No
     diagnosis = arguments["diagnosis"]
     name = str((diagnosis.get("target") or {}).get("name") or "target")
     folder = os.path.join(os.path.abspath(os.path.expanduser(path)), folder_name(name))
-    files = {"evidence.json": _json(arguments["evidence"])} if arguments["evidence"] else {}
-    files["diagnosis.json"] = _json(diagnosis)
-    if "json" not in arguments["formats"]:
-        files = {}
-    if "text" in arguments["formats"]:
-        files["report.txt"] = "\n".join(whole_report(diagnosis, where=folder)) + "\n"
+    files = files_of(arguments["formats"], diagnosis, arguments["evidence"], folder)
     try:
         write_files(folder, files)
     except OSError as exc:
@@ -88,10 +83,6 @@ def _write(arguments: dict[str, t.Any]) -> tuple[str | None, list[str], str | No
         )
         return None, [], sentence
     return folder, [os.path.join(folder, file) for file in files], None
-
-
-def _json(value: t.Any) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
 
 def _red(diagnosis: dict[str, t.Any], fail_on: str) -> str | None:

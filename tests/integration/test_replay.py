@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import typing as t
 from pathlib import Path
 
@@ -73,6 +74,19 @@ def test_own_rules_see_the_saved_evidence(recorded: tuple[t.Any, Path], tmp_path
     run = _replay(tmp_path, sync_replay_evidence=str(saved), sync_replay_rule_files=[str(own)])
     assert run.code == 0, run.output[-3000:]
     assert "own.jobs" in {row["rule"] for row in run.diagnosis["findings"] if row["state"] == "fired"}
+
+
+def test_all_formats_are_written(recorded: tuple[t.Any, Path], tmp_path: Path) -> None:
+    saved = recorded[1]
+    formats = ["text", "json", "markdown", "junit", "openmetrics"]
+    run = _replay(tmp_path, sync_replay_evidence=str(saved), sync_report_formats=formats)
+    assert run.code == 0, run.output[-3000:]
+    folder = tmp_path / "report" / saved.name
+    names = {"evidence.json", "diagnosis.json", "report.txt", "report.md", "junit.xml", "metrics.prom"}
+    assert {path.name for path in folder.iterdir()} == names
+    with open(folder / "metrics.prom", "rb") as metrics:
+        checked = subprocess.run(["promtool", "check", "metrics"], stdin=metrics, capture_output=True, check=False)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")
 
 
 OLD = {"schema": "sre.backup_sync/evidence/v0", "target": {"kind": "cluster"}, "evidence": {}}

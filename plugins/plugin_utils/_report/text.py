@@ -14,20 +14,30 @@ broken command cannot be copied.
 
 from __future__ import annotations
 
-import json
 import textwrap
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import human, parse_time
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import parse_time
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import rows as _list
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words import (
+    Json,
+    alert_in_words,
+    chain_in_words,
+    clean,
+    member,
+    plain_text,
+    readiness_in_words,
+    resource_in_words,
+    scope_in_words,
+    sentence,
+    value_in_words,
+)
 
 LINES = 40
 WIDTH = 100
 _LABEL = 12
 _LONGEST_PATH = 40
-
-Json = t.Dict[str, t.Any]
 
 
 @dataclass(frozen=True)
@@ -112,14 +122,14 @@ def _screen(diagnosis: Json, room: _Room, where: str | None) -> list[str]:
 
 
 def _heading(diagnosis: Json) -> list[str]:
-    target = _dict(diagnosis, "target")
+    target = member(diagnosis, "target")
     sides = " -> ".join(str(target[side]) for side in ("source", "destination") if target.get(side))
     parts = [str(target.get("name") or "backup sync"), sides]
     for key in ("namespace", "vault"):
         if target.get(key):
             parts.append(f"{key} {target[key]}")
-    text = _clean(" | ".join(part for part in parts if part))
-    supposed = "; ".join(f"{place} is {_plain_text(value)}" for place, value in _dict(diagnosis, "supposing").items())
+    text = clean(" | ".join(part for part in parts if part))
+    supposed = "; ".join(f"{place} is {plain_text(value)}" for place, value in member(diagnosis, "supposing").items())
     return [
         _clip(text, WIDTH),
         "=" * min(len(text), WIDTH),
@@ -129,22 +139,18 @@ def _heading(diagnosis: Json) -> list[str]:
 
 def _status(diagnosis: Json) -> list[str]:
     lines = _entry("STATUS", str(diagnosis.get("status") or "unknown").upper(), most=1)
-    alert = _dict(diagnosis, "alert")
-    if alert.get("name"):
-        verdict = str(alert.get("verdict") or "unknown").replace("_", " ")
-        reason = f": {alert['reason']}" if alert.get("reason") else ""
-        lines += _entry("ALERT", f"{alert['name']}: {verdict}{reason}", most=2)
-    return lines
+    alert = alert_in_words(diagnosis)
+    return [*lines, *(_entry("ALERT", alert, most=2) if alert else [])]
 
 
 def _cause(diagnosis: Json, room: _Room) -> list[str]:
-    cause = _dict(diagnosis, "root_cause")
+    cause = member(diagnosis, "root_cause")
     if cause:
         lines = _entry("CAUSE", cause.get("title") or cause.get("cause"), most=1)
         lines += _entry("", cause.get("explanation") or "", most=room.explanation) if cause.get("explanation") else []
         reason = f": {cause['because']}" if cause.get("because") else ""
         lines += _entry("CONFIDENCE", _confidence(cause) + reason, most=2)
-        chain = _chain(cause)
+        chain = chain_in_words(cause)
         lines += _entry("CHAIN", chain, most=2) if chain else []
         lines += _proofs(cause) if room.proofs else []
     else:
@@ -153,7 +159,7 @@ def _cause(diagnosis: Json, room: _Room) -> list[str]:
         about = ", ".join(str(name) for name in (further.get("resources") or [])[:3])
         text = f"{further.get('title') or further.get('cause')} ({_confidence(further)}) of {about or 'others'}"
         lines += _entry("AND", text, most=1)
-    runner_up = _dict(diagnosis, "runner_up")
+    runner_up = member(diagnosis, "runner_up")
     if runner_up:
         text = f"{runner_up.get('title') or runner_up.get('cause')} ({_confidence(runner_up)})"
         lines += _entry("OR", text, most=1)
@@ -166,26 +172,11 @@ def _confidence(cause: Json) -> str:
     return str(cause.get("confidence") or "unknown")
 
 
-def _chain(cause: Json) -> str:
-    """The way of a backup up to its first broken link: `source backup > snapshot > transfer? > STORE BROKEN`.
-
-    A question mark stands at what is not proven.
-    """
-    told: list[str] = []
-    for hop in _list(cause, "chain"):
-        link = str(hop.get("link")).replace("_", " ")
-        if hop.get("state") == "broken":
-            of = f" (of {cause['chain_of']})" if cause.get("chain_of") else ""
-            return " > ".join([*told, f"{link.upper()} BROKEN{of}"])
-        told.append(link if hop.get("state") == "proven" else f"{link}?")
-    return ""
-
-
 def _proofs(cause: Json) -> list[str]:
     """What each hop up to the broken one is known by."""
     lines: list[str] = []
     for hop in _list(cause, "chain"):
-        seen = _dict(hop, "evidence")
+        seen = member(hop, "evidence")
         if seen:
             link = str(hop.get("link")).replace("_", " ")
             lines += _entry("", f"{link} {hop.get('state')} by {_observation(seen)}", most=100)
@@ -193,52 +184,19 @@ def _proofs(cause: Json) -> list[str]:
 
 
 def _scope(diagnosis: Json) -> list[str]:
-    """`systemic: 5 of 5 resources fail; shared endpoint: s3.example.com`"""
-    scope = _dict(diagnosis, "scope")
-    if not scope or scope.get("verdict") == "none":
-        return []
-    parts = []
-    spread = _dict(scope, "spread")
-    if spread.get("resources"):
-        failing, affected = spread.get("resources_failing") or 0, spread.get("resources_affected") or 0
-        told = f"{failing} of {spread['resources']} resources fail"
-        late = f"{affected} of {spread['resources']} resources are behind, late or at risk"
-        past = "copies failed and were made good since; no resource fails now"
-        both = f"{told}, {affected} are behind, late or at risk" if affected > failing else told
-        parts.append(both if failing else late if affected else past)
-    # the cause that they share stands above
-    parts += [f"shared {name}: {value}" for name, value in sorted(_dict(scope, "shared").items()) if name != "cause"]
-    for row in _list(scope, "apart")[:2]:
-        rest = f"of others {row.get('others_failing')} of {row.get('others')}"
-        parts.append(f"{row.get('what')} {row.get('value')}: {row.get('failing')} of {row.get('of')}, {rest}")
-    verdict = str(scope.get("verdict") or "unknown")
-    return _entry("SCOPE", f"{verdict}: {'; '.join(parts)}" if parts else verdict, most=2)
+    scope = scope_in_words(diagnosis)
+    return _entry("SCOPE", scope, most=2) if scope else []
 
 
 def _readiness(diagnosis: Json, room: _Room) -> list[str]:
-    readiness = _dict(diagnosis, "dr_readiness")
-    text = str(readiness.get("verdict") or "unknown").upper().replace("_", " ")
-    worst, rpo = readiness.get("worst_exposure_s"), readiness.get("rpo_s")
-    if worst is not None:
-        text += f", worst exposure {human(worst)}"
-    if rpo is not None:
-        text += f" (RPO {human(rpo)})"
-    if readiness.get("reason"):
-        text += f": {readiness['reason']}"
-    lines = _entry("DR", text, most=2)
+    readiness = member(diagnosis, "dr_readiness")
+    lines = _entry("DR", readiness_in_words(readiness), most=2)
     rows = [row for row in _list(readiness, "resources") if row.get("verdict") != "ready"]
     for row in rows[: room.resources]:
-        lines += _entry("", _resource(row), most=1)
+        lines += _entry("", resource_in_words(row), most=1)
     if len(rows) > room.resources:
         lines += _entry("", f"and {len(rows) - room.resources} more")
     return lines
-
-
-def _resource(row: Json) -> str:
-    text = f"{row.get('resource')}: {str(row.get('verdict') or 'unknown').replace('_', ' ')}"
-    if row.get("exposure_s") is not None:
-        text += f", exposure {human(row['exposure_s'])}"
-    return text
 
 
 # ------------------------------------------------------------------------------------------------------ the details
@@ -246,7 +204,7 @@ def _resource(row: Json) -> str:
 
 def _evidence(diagnosis: Json, room: _Room) -> list[str]:
     """What speaks for the cause; without a cause, what the fired findings stand on."""
-    rows = _list(_dict(diagnosis, "root_cause"), "evidence")
+    rows = _list(member(diagnosis, "root_cause"), "evidence")
     if not rows:
         fired = [finding for finding in _list(diagnosis, "findings") if finding.get("state") == "fired"]
         rows = [row for finding in fired for row in _list(finding, "evidence")[:1]]
@@ -268,21 +226,14 @@ def _evidence(diagnosis: Json, room: _Room) -> list[str]:
 
 
 def _observation(row: Json) -> str:
-    return f"{_place(row)}: {_clean(_value(row))}"
+    return f"{_place(row)}: {clean(value_in_words(row))}"
 
 
 def _place(row: Json) -> str:
     """`jobs summary.resources_failing`; an expression that nobody reads at a glance is left to the report."""
     step, path = str(row.get("step")), str(row.get("path") or "")
     path = path[len(step) + 1 :] if path.startswith(f"{step}.") else path
-    return _clip(_clean(f"{step} {path}" if len(path) <= _LONGEST_PATH else step), WIDTH - _LABEL)
-
-
-def _value(row: Json) -> str:
-    """The value in words; the evidence's own, as not_mentioned, without their underscores."""
-    text = _plain_text(row.get("value"))
-    own_word = str(row.get("path") or "").rpartition(".")[2] in ("verdict", "state", "outcome", "why")
-    return text.replace("_", " ") if own_word else text
+    return _clip(clean(f"{step} {path}" if len(path) <= _LONGEST_PATH else step), WIDTH - _LABEL)
 
 
 def _cut_in_the_middle(text: str, stamp: str, most: int) -> str:
@@ -305,7 +256,7 @@ def _notes(diagnosis: Json, room: _Room) -> list[str]:
         signals = row.get("signals")
         text = " ".join(str(signal) for signal in signals) if isinstance(signals, list) else ""
         lines += _entry("BUT", f"{text} Believe {str(row.get('believe')).replace('_', ' ')}: {row.get('reason')}", most=room.notes + 1)
-    told = _dict(diagnosis, "root_cause").get("title")
+    told = member(diagnosis, "root_cause").get("title")
     titles = [
         str(finding.get("title") or finding.get("rule"))
         for finding in _list(diagnosis, "findings")
@@ -317,7 +268,7 @@ def _notes(diagnosis: Json, room: _Room) -> list[str]:
     known = [
         f"{finding.get('title') or finding.get('rule')} ({by.get('owner')}, until {by.get('until')}: {by.get('reason')})"
         for finding in _list(diagnosis, "findings")
-        if finding.get("state") == "accepted" and (by := _dict(finding, "accepted"))
+        if finding.get("state") == "accepted" and (by := member(finding, "accepted"))
     ]
     if known:
         lines += _entry("ACCEPTED", "; ".join(known), most=room.notes)
@@ -340,7 +291,7 @@ def _command(command: t.Any, most: int, elsewhere: str) -> list[str]:
     """The command in lines that can be copied; one that is too long for the screen is named, never cut in half."""
     if not command:
         return []
-    given = [_clean(line, keep_indent=True) for line in str(command).strip().splitlines()]
+    given = [clean(line, keep_indent=True) for line in str(command).strip().splitlines()]
     lines = [part for line in given for part in _broken(line, WIDTH - _LABEL - 5)]
     if len(lines) > most:
         if len(given) > 1 or most > 1:
@@ -354,7 +305,7 @@ def _gaps(diagnosis: Json, room: _Room) -> list[str]:
     by_remedy: dict[str, list[str]] = {}
     for gap in _list(diagnosis, "gaps"):
         what = f"{gap.get('step')} ({str(gap.get('outcome') or 'unknown').replace('_', ' ')})"
-        told = "" if gap.get("grant") else _sentence(gap.get("message"))  # what a grant is for says the grant itself
+        told = "" if gap.get("grant") else sentence(gap.get("message"))  # what a grant is for says the grant itself
         remedy = str(gap.get("close") or gap.get("effect") or "")
         by_remedy.setdefault(" ".join(filter(None, (told, remedy))), []).append(what)
     lines: list[str] = []
@@ -369,18 +320,12 @@ def _gaps(diagnosis: Json, room: _Room) -> list[str]:
     return lines
 
 
-def _sentence(text: t.Any) -> str:
-    """The text with an end."""
-    told = str(text or "").strip()
-    return told if not told or told.endswith((".", "!", "?")) else f"{told}."
-
-
 # ----------------------------------------------------------------------------------------------------------- layout
 
 
 def _entry(label: str, text: t.Any, *, most: int = 2) -> list[str]:
     """`LABEL     text`, wrapped under itself, at most so many lines."""
-    wrapped = textwrap.wrap(_clean(str(text)), WIDTH - _LABEL, break_on_hyphens=False) or [""]
+    wrapped = textwrap.wrap(clean(str(text)), WIDTH - _LABEL, break_on_hyphens=False) or [""]
     if len(wrapped) > most:
         wrapped = wrapped[:most]
         wrapped[-1] = _clip(wrapped[-1] + " ...", WIDTH - _LABEL, always=True)
@@ -392,14 +337,6 @@ def _clip(text: str, most: int, *, always: bool = False) -> str:
     if len(text) <= most:
         return text
     return (text[: -len(" ...")] if always and text.endswith(" ...") else text)[: max(most - 4, 0)].rstrip() + " ..."
-
-
-def _clean(text: str, *, keep_indent: bool = False) -> str:
-    """One line without control characters: logs and messages are other people's text, and a terminal obeys it."""
-    visible = "".join(char if char.isprintable() else " " for char in text)
-    if keep_indent:
-        return visible.rstrip()
-    return " ".join(visible.split())
 
 
 def _broken(line: str, most: int) -> list[str]:
@@ -430,23 +367,3 @@ def _last_blank(line: str, most: int) -> int | None:
         elif char == " " and index > start and line[index - 1] != "\\":
             found = index
     return found
-
-
-def _plain_text(value: t.Any) -> str:
-    """A value as people write it: of a row its message, or what is known of it; of a list the first rows."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict):
-        told = value.get("message") or value.get("text")
-        # that something never happened is telling; that a member is not known is not
-        held = {key: "never" if one is None and key.endswith("_at") else one for key, one in value.items()}
-        known = (f"{key}: {_plain_text(one)}" for key, one in held.items() if one is not None)
-        return str(told) if told else ", ".join(known)
-    if isinstance(value, list):
-        return "; ".join(_plain_text(one) for one in value[:3]) + ("; ..." if len(value) > 3 else "")
-    return json.dumps(value, default=str)
-
-
-def _dict(holder: Json, name: str) -> Json:
-    value = holder.get(name)
-    return value if isinstance(value, dict) else {}

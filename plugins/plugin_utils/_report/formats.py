@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""What each format of a report writes into the folder of its target. Pure."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.text import whole_report
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words import Json
+
+
+def files_of(formats: t.Collection[str], diagnosis: Json, evidence: t.Any, where: str) -> dict[str, str]:
+    """{name of a file: what it holds} for the formats. evidence: the bundle, or nothing; where: the folder."""
+    found: dict[str, str] = {}
+    if "json" in formats:
+        found.update({"evidence.json": _json(evidence)} if evidence else {})
+        found["diagnosis.json"] = _json(diagnosis)
+    if "text" in formats:
+        found["report.txt"] = "\n".join(whole_report(diagnosis, where=where)) + "\n"
+    # Imported where they are asked for: most reports have text and JSON only.
+    if "markdown" in formats:
+        from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.markdown import markdown
+
+        found["report.md"] = markdown(diagnosis, where=where)
+    if "junit" in formats:
+        from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.junit import junit
+
+        found["junit.xml"] = junit(diagnosis, gathered_at=gathered_at(evidence))
+    if "openmetrics" in formats:
+        from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.openmetrics import openmetrics
+
+        found["metrics.prom"] = openmetrics(diagnosis, evidence, gathered_at=gathered_at(evidence))
+    return found
+
+
+def gathered_at(evidence: t.Any) -> str | None:
+    """When the newest step of the bundle was gathered (RFC 3339); None where nobody says."""
+    told = evidence.get("evidence") if isinstance(evidence, dict) else None
+    times = [step.get("observed_at") for step in told.values() if isinstance(step, dict)] if isinstance(told, dict) else []
+    return max((at for at in times if isinstance(at, str)), default=None)
+
+
+def _json(value: t.Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"

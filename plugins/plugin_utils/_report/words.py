@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""What every format of a report puts into words alike. Pure."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import human
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import rows as _list
+
+Json = t.Dict[str, t.Any]
+
+
+def member(holder: Json, name: str) -> Json:
+    value = holder.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def clean(text: str, *, keep_indent: bool = False) -> str:
+    """One line without control characters: logs and messages are other people's text, and a terminal obeys it."""
+    visible = "".join(char if char.isprintable() else " " for char in text)
+    if keep_indent:
+        return visible.rstrip()
+    return " ".join(visible.split())
+
+
+def sentence(text: t.Any) -> str:
+    """The text with an end."""
+    told = str(text or "").strip()
+    return told if not told or told.endswith((".", "!", "?")) else f"{told}."
+
+
+def value_in_words(row: Json) -> str:
+    """The value in words; the evidence's own, as not_mentioned, without their underscores."""
+    text = plain_text(row.get("value"))
+    own_word = str(row.get("path") or "").rpartition(".")[2] in ("verdict", "state", "outcome", "why")
+    return text.replace("_", " ") if own_word else text
+
+
+def plain_text(value: t.Any) -> str:
+    """A value as people write it: of a row its message, or what is known of it; of a list the first rows."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        told = value.get("message") or value.get("text")
+        # that something never happened is telling; that a member is not known is not
+        held = {key: "never" if one is None and key.endswith("_at") else one for key, one in value.items()}
+        known = (f"{key}: {plain_text(one)}" for key, one in held.items() if one is not None)
+        return str(told) if told else ", ".join(known)
+    if isinstance(value, list):
+        return "; ".join(plain_text(one) for one in value[:3]) + ("; ..." if len(value) > 3 else "")
+    return json.dumps(value, default=str)
+
+
+# --------------------------------------------------------------------------------------- members of a diagnosis
+
+
+def alert_in_words(diagnosis: Json) -> str | None:
+    """`CrossClusterBackupSyncFailed: true positive`; None without an alert."""
+    alert = member(diagnosis, "alert")
+    if not alert.get("name"):
+        return None
+    verdict = str(alert.get("verdict") or "unknown").replace("_", " ")
+    return f"{alert['name']}: {verdict}" + (f": {alert['reason']}" if alert.get("reason") else "")
+
+
+def chain_in_words(cause: Json) -> str:
+    """The way of a backup up to its first broken link: `source backup > snapshot > transfer? > STORE BROKEN`.
+
+    A question mark stands at what is not proven.
+    """
+    told: list[str] = []
+    for hop in _list(cause, "chain"):
+        link = str(hop.get("link")).replace("_", " ")
+        if hop.get("state") == "broken":
+            of = f" (of {cause['chain_of']})" if cause.get("chain_of") else ""
+            return " > ".join([*told, f"{link.upper()} BROKEN{of}"])
+        told.append(link if hop.get("state") == "proven" else f"{link}?")
+    return ""
+
+
+def scope_in_words(diagnosis: Json) -> str | None:
+    """`systemic: 5 of 5 resources fail; shared endpoint: s3.example.com`"""
+    scope = member(diagnosis, "scope")
+    if not scope or scope.get("verdict") == "none":
+        return None
+    parts = []
+    spread = member(scope, "spread")
+    if spread.get("resources"):
+        failing, affected = spread.get("resources_failing") or 0, spread.get("resources_affected") or 0
+        told = f"{failing} of {spread['resources']} resources fail"
+        late = f"{affected} of {spread['resources']} resources are behind, late or at risk"
+        past = "copies failed and were made good since; no resource fails now"
+        both = f"{told}, {affected} are behind, late or at risk" if affected > failing else told
+        parts.append(both if failing else late if affected else past)
+    # the cause that they share stands above
+    parts += [f"shared {name}: {value}" for name, value in sorted(member(scope, "shared").items()) if name != "cause"]
+    for row in _list(scope, "apart")[:2]:
+        rest = f"of others {row.get('others_failing')} of {row.get('others')}"
+        parts.append(f"{row.get('what')} {row.get('value')}: {row.get('failing')} of {row.get('of')}, {rest}")
+    verdict = str(scope.get("verdict") or "unknown")
+    return f"{verdict}: {'; '.join(parts)}" if parts else verdict
+
+
+def readiness_in_words(readiness: Json) -> str:
+    """`NOT READY, worst exposure 31 h 6 min (RPO 24 h)`"""
+    text = str(readiness.get("verdict") or "unknown").upper().replace("_", " ")
+    worst, rpo = readiness.get("worst_exposure_s"), readiness.get("rpo_s")
+    if worst is not None:
+        text += f", worst exposure {human(worst)}"
+    if rpo is not None:
+        text += f" (RPO {human(rpo)})"
+    return f"{text}: {readiness['reason']}" if readiness.get("reason") else text
+
+
+def resource_in_words(row: Json) -> str:
+    text = f"{row.get('resource')}: {str(row.get('verdict') or 'unknown').replace('_', ' ')}"
+    if row.get("exposure_s") is not None:
+        text += f", exposure {human(row['exposure_s'])}"
+    return text
