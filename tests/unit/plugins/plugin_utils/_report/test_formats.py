@@ -9,12 +9,14 @@ from __future__ import annotations
 import copy
 import html
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from markdown_it import MarkdownIt
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.engine import diagnose
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import CATALOGUE
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.formats import files_of, gathered_at
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.options import FORMATS
 from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._diagnosis.region_bundle import fail, healthy
@@ -54,8 +56,7 @@ def hostile(text):
 
 def written(form, diagnosis, bundle=None):
     """The one file of a format."""
-    [content] = files_of([form], diagnosis, BUNDLE if bundle is None else bundle, "/reports/prod").values()
-    return content
+    return next(iter(files_of([form], diagnosis, BUNDLE if bundle is None else bundle, "/reports/prod").values()))
 
 
 def tags(markdown):
@@ -188,6 +189,16 @@ def test_openmetrics_tells_status_exposure_lag_and_gaps():
 def test_openmetrics_stays_well_formed(name):
     found = samples(hostile(HOSTILE[name]))
     assert found and all(SAMPLE.match(line) for line in found)
+
+
+def test_each_name_and_label_stands_in_the_guide():
+    guide = (Path(CATALOGUE).parents[3] / "docs" / "reports.md").read_text()
+    bundle = fail(healthy(), "Rate exceeded", "orders")
+    bundle["evidence"]["copy_lag"]["observed_at"] = "2026-11-20T21:00:00Z"
+    found = samples(diagnose(bundle), bundle)
+    assert {line.partition("{")[0] for line in found} == set(re.findall(r"backup_sync_\w+", guide))
+    labels = {label for line in found for label in re.findall(r'([a-z]+)="', line)}
+    assert all(f"`{label}`" in guide for label in labels)
 
 
 def test_what_is_not_known_has_no_sample():
