@@ -29,6 +29,7 @@ HOSTILE = {
     "link": "[click](https://evil.example) https://evil.example www.evil.example <https://evil.example> ![x](y)",
     "mention": "@everyone please look, mail root@evil.example",
     "backticks": "`` ` ``` end of code ```` ~~~",
+    "out of the code": "` <img src=x> [click](https://evil.example) `` <b>x</b>",
     "marks": "*bold* _it_ # head | cell | ~~gone~~ > quote $x$ {{ lookup('pipe', 'id') }} &lt; \\",
     "escapes": "\x1b[31mred\x1b[0m \x07 \u202eright to left\u202c \x00 \ud800 \r\n- item\n# head\n```\n",
     "quotes": "\"quoted\" 'too' ]]> --> <!-- \\n \\",
