@@ -17,6 +17,7 @@ import measure
 import pytest
 import variations
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.engine import diagnose
+from jsonschema import Draft202012Validator
 
 READ_VERBS = {"get", "list"}
 REVIEWS = {"selfsubjectaccessreviews", "selfsubjectrulesreviews"}
@@ -159,6 +160,14 @@ def test_with_a_step_less_it_knows_less_and_is_never_wrong_and_sure(told: dict[s
         assert fired & cleared == set(), what
         if allowed is not None and measure.judged(diagnosis, allowed) == "wrong":
             assert _root(diagnosis)["confidence"] != "confirmed", what
+
+
+@pytest.mark.parametrize("name", ["evidence", "diagnosis"])
+def test_the_files_are_as_their_schema_says(told: dict[str, t.Any], name: str) -> None:
+    schema = json.loads((harness.ROOT / "docs" / "schemas" / f"{name}.json").read_text())
+    for way in ("here", "modules"):
+        errors = Draft202012Validator(schema).iter_errors(getattr(told[way], name))
+        assert [f"{list(error.absolute_path)}: {error.message[:300]}" for error in errors] == []
 
 
 def test_what_proves_a_hop_stands_in_the_evidence(told: dict[str, t.Any]) -> None:
