@@ -103,6 +103,7 @@ def _run(connection: socket.socket) -> None:
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    # As Python does with what a program lets through, an interrupt too: the trace is told, and the code is not 0.
     except BaseException:  # pylint: disable=broad-exception-caught
         traceback.print_exc()
     finally:

@@ -11,6 +11,7 @@ to show. So the CronJobs are read too, and the evidence says how far back the li
 
 from __future__ import annotations
 
+import functools
 import typing as t
 from collections import Counter
 from datetime import datetime, timedelta
@@ -141,6 +142,7 @@ class _Picture:
         """Whether something happened in the asked window."""
         return moment is not None and moment >= self.start
 
+    @functools.cached_property
     def listed_since(self) -> dict[str | None, datetime | None]:
         """{CronJob, None for jobs without one: since when its history limits and TTL removed no run; None: ever}."""
         limits = {cronjob.name: cronjob for cronjob in self.cronjobs}
@@ -339,12 +341,12 @@ def _covered(picture: _Picture) -> dict[str, str | None] | None:
     """Since when every run must still be listed: history limits and TTL remove the others. None: nothing is known."""
     if not picture.jobs:
         return None
-    start = max([picture.start, *(since for since in picture.listed_since().values() if since)])
+    start = max([picture.start, *(since for since in picture.listed_since.values() if since)])
     return {"start": rfc3339(start), "end": rfc3339(picture.now)}
 
 
 def _hours(picture: _Picture) -> list[dict[str, int]]:
-    since = picture.listed_since()
+    since = picture.listed_since
     found = []
     for job, resource in zip(picture.jobs, picture.resource):
         began, ended = job.scheduled_at or job.created_at, job.ended_at

@@ -369,8 +369,9 @@ def read_causes(file: str, raw: Mapping[str, list[t.Any]], words: Words) -> dict
     return {entry["id"]: _cause(file, entry, words) for entry in raw["causes"]}
 
 
+@functools.lru_cache(maxsize=1)
 def load_catalogue() -> Catalogue:
-    """The causes and signatures of clusters. Raises CatalogueError."""
+    """The causes and signatures of clusters, read and checked once a process. Raises CatalogueError."""
     return read_catalogue(_shipped(SIGNATURES), load_causes(CAUSES, CLUSTER))
 
 

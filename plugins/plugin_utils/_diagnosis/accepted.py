@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.entries import RuleError, label_of
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import text
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import newest_reading
 
 if t.TYPE_CHECKING:
     from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import Result
@@ -77,10 +77,8 @@ def _day(given: t.Any, label: str) -> date:
 
 def day_of(evidence: t.Any) -> date | None:
     """The day on which the evidence was gathered, so that a replay judges as the run did; None when it does not say."""
-    times = [text(told, "observed_at") for told in evidence.values()] if isinstance(evidence, dict) else []
-    newest = max((at for at in times if at), default="")[:10]
     try:
-        return date.fromisoformat(newest)
+        return date.fromisoformat((newest_reading(evidence) or "")[:10])
     except ValueError:
         return None
 

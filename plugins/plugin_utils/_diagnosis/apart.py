@@ -50,9 +50,9 @@ def apart(told: Row, limits: Limits) -> list[dict[str, t.Any]]:
     found = []
     for what in dict.fromkeys(text(row, "what") for row in rows(told, "spread")):
         alike = _values(told, what)
-        first = [one for one in alike if _stands_out(one, [other for other in alike if other is not one], limits)]
+        first = [one for one in alike if _stands_out(one, [other for other in alike if other is not one], len(alike), limits)]
         others = [one for one in alike if one not in first]
-        found += [_described(one, others) for one in first if one.value and _stands_out(one, others, limits, len(alike))]
+        found += [_described(one, others) for one in first if one.value and _stands_out(one, others, len(alike), limits)]
     return sorted(found, key=lambda item: (item["p"], item["what"], item["value"]))
 
 
@@ -65,11 +65,11 @@ def _values(told: Row, what: str | None) -> list[_Value]:
     return found
 
 
-def _stands_out(one: _Value, others: list[_Value], limits: Limits, values: int | None = None) -> bool:
+def _stands_out(one: _Value, others: list[_Value], values: int, limits: Limits) -> bool:
     of, failing = sum(other.of for other in others), sum(other.failing for other in others)
     if one.failing < limits.least or not of or wilson(one.failing, one.of)[0] <= wilson(failing, of)[1]:
         return False
-    return _chance(one, of, failing) * (values or len(others) + 1) <= limits.significance
+    return _chance(one, of, failing) * values <= limits.significance
 
 
 def _chance(one: _Value, others: int, others_failing: int) -> float:

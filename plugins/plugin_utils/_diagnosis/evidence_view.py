@@ -39,6 +39,12 @@ def seen(evidence: t.Any, name: str) -> bool:
     return usable(evidence, name) or outcome(evidence, name) in _NOTHING_THERE
 
 
+def newest_reading(evidence: t.Any) -> str | None:
+    """When the newest step was gathered (RFC 3339); None where none says."""
+    times = [text(told, "observed_at") for told in evidence.values()] if isinstance(evidence, dict) else []
+    return max((at for at in times if at), default=None)
+
+
 def rows(holder: t.Any, name: str) -> list[Row]:
     """The mappings in a list member, [] for anything else."""
     found = holder.get(name) if isinstance(holder, dict) else None

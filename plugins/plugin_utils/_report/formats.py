@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import typing as t
 
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import newest_reading
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.text import whole_report
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words import Json
 
@@ -40,9 +41,7 @@ def files_of(formats: t.Collection[str], diagnosis: Json, evidence: t.Any, where
 
 def gathered_at(evidence: t.Any) -> str | None:
     """When the newest step of the bundle was gathered (RFC 3339); None where nobody says."""
-    told = evidence.get("evidence") if isinstance(evidence, dict) else None
-    times = [step.get("observed_at") for step in told.values() if isinstance(step, dict)] if isinstance(told, dict) else []
-    return max((at for at in times if isinstance(at, str)), default=None)
+    return newest_reading(evidence.get("evidence")) if isinstance(evidence, dict) else None
 
 
 def _json(value: t.Any) -> str:

@@ -18,10 +18,12 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words impo
     alert_in_words,
     chain_in_words,
     clean,
+    contradiction_in_words,
     member,
     readiness_in_words,
     resource_in_words,
     scope_in_words,
+    sides_in_words,
     value_in_words,
 )
 
@@ -35,14 +37,13 @@ _MENTION = re.compile(r"@(?=\w)")
 def markdown(diagnosis: Json, *, where: str | None = None) -> str:
     """The report. where: the folder of its files, None when there are none."""
     target = member(diagnosis, "target")
-    sides = " -> ".join(str(target[side]) for side in ("source", "destination") if target.get(side))
     status = str(diagnosis.get("status") or "unknown").upper()
     sections = [
-        [f"## {_prose(target.get('name') or 'backup sync')}: {status}", "", f"{_prose(sides)}" if sides else ""],
+        [f"## {_prose(target.get('name') or 'backup sync')}: {status}", "", _prose(sides_in_words(target))],
         _answer(diagnosis),
         _listed("Evidence", [_observation(row) for row in rows(member(diagnosis, "root_cause"), "evidence")]),
         _steps(diagnosis),
-        _listed("But", [_contradiction(row) for row in rows(diagnosis, "contradictions")]),
+        _listed("But", [_prose(contradiction_in_words(row)) for row in rows(diagnosis, "contradictions")]),
         _listed("Also found", [_finding(row) for row in rows(diagnosis, "findings") if row.get("state") == "fired"]),
         _listed("Accepted", [_accepted(row) for row in rows(diagnosis, "findings") if row.get("state") == "accepted"]),
         _resources(diagnosis),
@@ -92,12 +93,6 @@ def _observation(row: Json) -> str:
     place = _code(f"{row.get('step')} {row.get('path')}")
     at = f" at {_prose(row['at'])}" if row.get("at") else ""
     return f"{place}{at}: {_code(value_in_words(row))}"
-
-
-def _contradiction(row: Json) -> str:
-    signals = row.get("signals")
-    told = " ".join(str(signal) for signal in signals) if isinstance(signals, list) else ""
-    return _prose(f"{told} Believe {str(row.get('believe')).replace('_', ' ')}: {row.get('reason')}")
 
 
 def _finding(row: Json) -> str:

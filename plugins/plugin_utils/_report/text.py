@@ -25,12 +25,14 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words impo
     alert_in_words,
     chain_in_words,
     clean,
+    contradiction_in_words,
     member,
     plain_text,
     readiness_in_words,
     resource_in_words,
     scope_in_words,
     sentence,
+    sides_in_words,
     value_in_words,
 )
 
@@ -123,8 +125,7 @@ def _screen(diagnosis: Json, room: _Room, where: str | None) -> list[str]:
 
 def _heading(diagnosis: Json) -> list[str]:
     target = member(diagnosis, "target")
-    sides = " -> ".join(str(target[side]) for side in ("source", "destination") if target.get(side))
-    parts = [str(target.get("name") or "backup sync"), sides]
+    parts = [str(target.get("name") or "backup sync"), sides_in_words(target)]
     for key in ("namespace", "vault"):
         if target.get(key):
             parts.append(f"{key} {target[key]}")
@@ -253,9 +254,7 @@ def _notes(diagnosis: Json, room: _Room) -> list[str]:
     """Contradictions, and the warnings among the findings that the cause does not explain."""
     lines: list[str] = []
     for row in _list(diagnosis, "contradictions")[: room.notes]:
-        signals = row.get("signals")
-        text = " ".join(str(signal) for signal in signals) if isinstance(signals, list) else ""
-        lines += _entry("BUT", f"{text} Believe {str(row.get('believe')).replace('_', ' ')}: {row.get('reason')}", most=room.notes + 1)
+        lines += _entry("BUT", contradiction_in_words(row), most=room.notes + 1)
     told = member(diagnosis, "root_cause").get("title")
     titles = [
         str(finding.get("title") or finding.get("rule"))

@@ -123,3 +123,15 @@ def resource_in_words(row: Json) -> str:
     if row.get("exposure_s") is not None:
         text += f", exposure {human(row['exposure_s'])}"
     return text
+
+
+def sides_in_words(target: Json) -> str:
+    """`eu-west-1 -> eu-central-1`"""
+    return " -> ".join(str(target[side]) for side in ("source", "destination") if target.get(side))
+
+
+def contradiction_in_words(row: Json) -> str:
+    """Both signals, which one to believe, and why."""
+    signals = row.get("signals")
+    told = " ".join(str(signal) for signal in signals) if isinstance(signals, list) else ""
+    return f"{told} Believe {str(row.get('believe')).replace('_', ' ')}: {row.get('reason')}"

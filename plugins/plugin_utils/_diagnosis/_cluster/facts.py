@@ -59,6 +59,7 @@ def derive(
     disabled     affected resources whose replication rule is switched off
     drift_named  drifted settings whose value in the destination stands in a message of a failing copy
     complaints  {resource: a message of its latest run, which succeeded, that an error ended something}
+    telling_jobs  {resource: jobs that are about now}
     push_overdue  a Pushgateway's last push is older than two intervals of the rarest schedule
     scope, pattern, readiness
     """
@@ -70,7 +71,8 @@ def derive(
     late = named(step(evidence, "copy_lag"), "resources", _LATE) if compared and any_jobs else []
     troubled = source_troubled(evidence)
     affected = sorted(set(failing) | set(behind) | set(late) | set(troubled))
-    table = cause_table(atoms, set(failing), causes, telling_jobs(evidence))
+    telling = telling_jobs(evidence)
+    table = cause_table(atoms, set(failing), causes, telling)
     own = telling_causes(table, causes)
     readiness = dr_readiness(evidence, settings)
     return {
@@ -92,6 +94,7 @@ def derive(
         "readiness": readiness,
         "stuck": stuck(evidence),
         "complaints": complaints(evidence, atoms),
+        "telling_jobs": {resource: sorted(jobs_of) for resource, jobs_of in telling.items()},
         "push_overdue": push_overdue(evidence),
         "disabled": disabled(evidence, affected),
         "drift_named": drift_named(evidence, atoms),

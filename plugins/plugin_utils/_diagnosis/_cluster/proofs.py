@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._cluster.facts import telling_jobs
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
     Citation,
+    Row,
     citation,
     rows,
     rows_about,
@@ -26,33 +26,27 @@ def proofs(evidence: t.Any, facts: dict[str, t.Any], resource: str) -> dict[str,
     Only what was seen of the resource itself counts, and of its runs the latest: that of another proves nothing of it.
     """
     made = None if resource in facts["source_troubled"] else source_backup(evidence, resource)
+    latest = facts["telling_jobs"].get(resource, ())
+    pods = [pair for pair in rows_about(evidence, "job_detail", "pods", resource) if text(pair[1], "job") in latest]
     found = {
         "source_backup": made,
         "snapshot": made,
-        "mover_scheduled": _on_a_node(evidence, resource),
-        "mover_ran": _started(evidence, resource),
+        "mover_scheduled": _on_a_node(pods),
+        "mover_ran": _started(pods),
         "destination_metadata": _imported(evidence, resource),
     }
     return {hop: proof for hop, proof in found.items() if proof}
 
 
-def _pods(evidence: t.Any, resource: str) -> t.Iterator[tuple[int, dict[str, t.Any]]]:
-    """The pods of its latest runs."""
-    latest = telling_jobs(evidence).get(resource, set())
-    for index, pod in rows_about(evidence, "job_detail", "pods", resource):
-        if text(pod, "job") in latest:
-            yield index, pod
-
-
-def _on_a_node(evidence: t.Any, resource: str) -> Citation | None:
-    for index, pod in _pods(evidence, resource):
+def _on_a_node(pods: list[tuple[int, Row]]) -> Citation | None:
+    for index, pod in pods:
         if text(pod, "node"):
             return citation("job_detail", f"pods[{index}].node", text(pod, "node"), text(pod, "started_at"))
     return None
 
 
-def _started(evidence: t.Any, resource: str) -> Citation | None:
-    for index, pod in _pods(evidence, resource):
+def _started(pods: list[tuple[int, Row]]) -> Citation | None:
+    for index, pod in pods:
         for number, container in enumerate(rows(pod, "containers")):
             began = text(container, "started_at")
             if began:

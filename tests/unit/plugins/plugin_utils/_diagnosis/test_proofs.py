@@ -61,8 +61,8 @@ def test_a_backup_that_is_in_trouble_proves_nothing():
     bundle = running(failing_bundle())
     names = ("orders", "users", "media", "ledger")
     bundle["evidence"]["copy_lag"]["source_problems"] = [{"resource": name, "state": "failed"} for name in names]
-    assert "source_backup" not in proofs(bundle["evidence"], {"source_troubled": names}, "users")
-    assert "source_backup" in proofs(bundle["evidence"], {"source_troubled": ()}, "users")
+    assert "source_backup" not in proofs(bundle["evidence"], {"source_troubled": names, "telling_jobs": {}}, "users")
+    assert "source_backup" in proofs(bundle["evidence"], {"source_troubled": (), "telling_jobs": {}}, "users")
 
 
 def test_the_broken_hop_is_known_by_what_speaks_for_the_cause():

@@ -149,7 +149,7 @@ def test_the_first_broken_link_goes_before_what_follows_from_it():
 
 
 def test_chain_breaks_at_the_cause_and_claims_nothing_behind_it():
-    facts = {"readiness": {"verdict": "unknown"}, "failing": ["a"], "affected": ["a"], "source_troubled": []}
+    facts = {"readiness": {"verdict": "unknown"}, "failing": ["a"], "affected": ["a"], "source_troubled": [], "telling_jobs": {}}
     candidate = verdict.Candidate(KIND.causes()["network_dns"], KIND.words.chain, ["a"], link="transfer")
     hops = {hop["link"]: hop["state"] for hop in verdict.chain(KIND, {}, facts, candidate)[0]}
     assert hops["transfer"] == "broken"
