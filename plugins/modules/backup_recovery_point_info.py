@@ -146,6 +146,11 @@ evidence:
       type: list
       elements: dict
       returned: when the destination answered
+    timeline:
+      description: Of the same resources as RV(evidence.resources), what became of their newest points, by the points in time.
+      type: list
+      elements: dict
+      returned: when the destination answered
     total:
       description: How many rows there were per list.
       type: dict

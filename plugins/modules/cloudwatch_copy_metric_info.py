@@ -139,6 +139,11 @@ evidence:
       type: list
       elements: dict
       returned: when the source answered
+    course:
+      description: Rate and duration of the jobs that ended, day by day, the oldest first.
+      type: list
+      elements: dict
+      returned: when the source answered
     total:
       description: How many rows there were per list.
       type: dict

@@ -187,6 +187,11 @@ evidence:
       type: list
       elements: dict
       returned: when the source answered
+    timeline:
+      description: Of the same resources as RV(evidence.resources), what became of their newest points, by the points in time.
+      type: list
+      elements: dict
+      returned: when the source answered
     total:
       description: How many rows there were per list.
       type: dict

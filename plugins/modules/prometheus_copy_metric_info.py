@@ -259,6 +259,11 @@ evidence:
       type: list
       elements: dict
       returned: success
+    course:
+      description: Rate and duration over all series in the parts of the window, the oldest first.
+      type: list
+      elements: dict
+      returned: success
     total:
       description: How many series there are.
       type: dict

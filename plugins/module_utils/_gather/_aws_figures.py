@@ -15,6 +15,7 @@ import typing as t
 from collections import Counter
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import median
+from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws import stamp
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_copyrows import ended_at
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import BAD, ENDED, CopyJobRow
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._common import Worst
@@ -23,6 +24,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._statistics import
 FULL_COPIES = ("first_copy", "base_expired", "key_changed")
 _LEAST_BASELINE = 3  # copies of a resource before the window that make a baseline
 _DAY_S = 86400.0
+_MOST_DAYS = 31
 _USUAL_GAP_S = 7 * _DAY_S  # between copies of a resource where nothing tells
 # Retention counts from the creation of the source's point, which is older than the copy job by the time of the backup.
 _BACKUP_S = 3600.0
@@ -76,6 +78,35 @@ def breakdown(rows: list[CopyJobRow], start: float, name: t.Callable[[CopyJobRow
         for one in ranked[:most]
     ]
     return told, len(ranked)
+
+
+def course(rows: list[CopyJobRow], now: float, look_back_s: float) -> Rows:
+    """Rate and median duration of the jobs that ended, day by day up to now (epoch seconds), the oldest first.
+
+    A day without an ended job has runs 0 and neither rate nor duration.
+    """
+    days = int(min(look_back_s // _DAY_S, _MOST_DAYS))
+    start = now - days * _DAY_S
+    ended: list[list[CopyJobRow]] = [[] for dummy in range(days)]
+    for row in rows:
+        day = int((ended_at(row) - start) // _DAY_S) if row.state in ENDED else -1
+        if 0 <= day < days:
+            ended[day].append(row)
+    told = []
+    for day, runs in enumerate(ended):
+        failed = sum(row.state in BAD for row in runs)
+        lengths = [row.duration_s for row in runs if row.state == "COMPLETED" and row.duration_s is not None]
+        told.append(
+            {
+                "start": stamp(start + day * _DAY_S),
+                "end": stamp(start + (day + 1) * _DAY_S),
+                "success_rate": round(1 - failed / len(runs), 4) if runs else None,
+                "duration_s": _tenth(median(lengths)),
+                "runs": len(runs),
+                "failed": failed,
+            }
+        )
+    return told, days
 
 
 # ------------------------------------------------------------------------------------------------------ full copies

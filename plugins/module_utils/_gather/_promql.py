@@ -115,38 +115,56 @@ def duration_names(metric: str) -> list[str]:
 # ---------------------------------------------------------------------------------------------------------- success
 
 
+COURSE_PARTS = 12  # of the window, for the picture of how rate and duration went
+
+
+def course(overall: t.Callable[[float, float], str], window_s: float) -> dict[str, str]:
+    """A figure over all series, (length_s, offset_s), in each part of the window: course0 is the oldest."""
+    part_s = window_s / COURSE_PARTS
+    return {f"course{index}": overall(part_s, (COURSE_PARTS - 1 - index) * part_s) for index in range(COURSE_PARTS)}
+
+
 @dataclass(frozen=True)
 class Rate:
-    """One way to read a success rate that is already one: vectors by series, except previous (one value)."""
+    """One way to read a success rate that is already one: vectors by series, and one value over all of them."""
 
     avg: str
     low: str
     high: str
     last: str
-    previous: str
+    overall: t.Callable[[float, float], str]  # (length_s, offset_s) -> one value
 
 
 def gauge_rate(series: str, window_s: float, guarded: bool) -> Rate:
     """A gauge. guarded: it holds NaN at times, so only its numbers are averaged, through a subquery."""
-    length = seconds(window_s)
-    over = _numbers(series, window_s) if guarded else f"{series}[{length}]"
+
+    def over_time(length_s: float) -> str:
+        return _numbers(series, length_s) if guarded else _range(series, length_s)
+
+    def overall(length_s: float, offset_s: float) -> str:
+        return f"avg(avg_over_time({over_time(length_s)}{_offset(offset_s)}) >= 0)"
+
+    over = over_time(window_s)
     return Rate(
         avg=f"avg_over_time({over})",
         low=f"min_over_time({over})",
         high=f"max_over_time({over})",
         last=f"last_over_time({over})",
-        previous=f"avg(avg_over_time({over} offset {length}) >= 0)",
+        overall=overall,
     )
 
 
-def query_rate(query: str, window_s: float) -> Rate:
-    """The user's own PromQL, which says what the rate is now."""
+def query_rate(query: str) -> Rate:
+    """The user's own PromQL, which says what the rate is now; the past is the same query at earlier times."""
     own = _own(query)
-    before = f"last_over_time({own}[5m:5m] offset {seconds(window_s)})"
-    return Rate(own, own, own, own, f"avg({before} >= 0)")
+
+    def overall(dummy_length_s: float, offset_s: float) -> str:
+        return f"avg(last_over_time({own}[5m:5m]{_offset(offset_s)}) >= 0)"
+
+    return Rate(own, own, own, own, overall)
 
 
-def rate_facts(rate: Rate, threshold: float, most: int, bounded: bool) -> dict[str, str]:
+def rate_facts(rate: Rate, threshold: float, window_s: float, most: int, bounded: bool) -> dict[str, str]:
     """What to ask of a success rate. bounded: there are more than `most` series, so only the worst come as rows.
 
     Whether 1 means 100 % or 1 % is only known from the answer, so `below` is asked for both units.
@@ -160,7 +178,8 @@ def rate_facts(rate: Rate, threshold: float, most: int, bounded: bool) -> dict[s
         "min": f"min({rate.low})",
         "max": f"max({rate.high})",
         "last": f"avg({rate.last} >= 0)",
-        "previous": rate.previous,
+        "previous": rate.overall(window_s, window_s),
+        **course(rate.overall, window_s),
         "below_ratio": f"count({worst} < {threshold!r})",
         "below_percent": f"count({worst} < {round(threshold * 100, 6)!r})",
     }
@@ -207,6 +226,7 @@ def counter_facts(counters: Counters, threshold: float, most: int, bounded: bool
                 facts[f"row_{span}_{end}_{kind}"] = f"sum by ({counters.by}) ({expr})" + only
     present = f"group by ({counters.by}) (last_over_time(%s[{seconds(counters.window_s)}]))"
     facts["series"] = f"count({present % counters.succeeded} or {present % counters.failed})"
+    facts.update(course(lambda length_s, offset_s: _ratio_of_all(counters, length_s, offset_s), counters.window_s))
     part, whole = _ratio(counters, counters.part_s), _ratio(counters, counters.window_s)
     low = f"min_over_time({part}[{seconds(counters.window_s)}:{seconds(counters.part_s)}])"
     facts["min"] = f"min({low})"
@@ -234,6 +254,15 @@ def _ratio(counters: Counters, length_s: float) -> str:
     """Success rate by copy job; nothing where nothing ran, because 0/0 is not 0 %."""
     good, bad = (
         f"sum by ({counters.by}) (increase({_range(counter, length_s)}))"
+        for counter in (counters.succeeded, counters.failed)
+    )
+    return f"(({good} or {bad} * 0) / (({good} + {bad} or {good} or {bad}) > 0))"
+
+
+def _ratio_of_all(counters: Counters, length_s: float, offset_s: float) -> str:
+    """Success rate over all copy jobs; nothing where nothing ran."""
+    good, bad = (
+        "(sum({more}) + sum({born}) or sum({more}) or sum({born}))".format(**_runs(counter, length_s, offset_s))
         for counter in (counters.succeeded, counters.failed)
     )
     return f"(({good} or {bad} * 0) / (({good} + {bad} or {good} or {bad}) > 0))"
@@ -278,8 +307,7 @@ def query_duration(query: str) -> Duration:
 
     def mean(length_s: float, offset_s: float) -> str:
         step_s = max(length_s / 24, 60)
-        shift = f" offset {seconds(offset_s)}" if offset_s else ""
-        return f"avg_over_time({own}[{seconds(length_s)}:{seconds(step_s)}]{shift})" if offset_s else own
+        return f"avg_over_time({own}[{seconds(length_s)}:{seconds(step_s)}]{_offset(offset_s)})" if offset_s else own
 
     return Duration(
         mean=mean,
@@ -366,6 +394,7 @@ def duration_facts(duration: Duration, window_s: float, baseline_s: float, most:
     quarter_s = window_s / 4
     for index in range(4):
         facts[f"quarter{index}"] = duration.overall(quarter_s, (3 - index) * quarter_s)
+    facts.update(course(duration.overall, window_s))
     if duration.high:
         facts["max"] = f"max({duration.high})"
     if duration.p95:
@@ -419,7 +448,11 @@ def freshness_facts(watched: list[Watched], window_s: float, baseline_s: float, 
 
 
 def _range(series: str, length_s: float, offset_s: float = 0) -> str:
-    return f"{series}[{seconds(length_s)}]" + (f" offset {seconds(offset_s)}" if offset_s else "")
+    return f"{series}[{seconds(length_s)}]{_offset(offset_s)}"
+
+
+def _offset(offset_s: float) -> str:
+    return f" offset {seconds(offset_s)}" if offset_s else ""
 
 
 def _numbers(series: str, window_s: float) -> str:

@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import rfc3339
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._promql import (
+    COURSE_PARTS,
     FACT,
     SLOW_FLOOR_S,
     SLOW_RATIO,
@@ -58,6 +59,11 @@ class Facts:
     def count(self, name: str) -> int:
         """A fact that counts; count() of nothing is nothing in PromQL, and zero here."""
         return int(self.one(name) or 0)
+
+
+    def course(self, scale: float | None = 1.0) -> list[float | None]:
+        """A figure in the parts of the window, the oldest first."""
+        return [scaled(self.one(f"course{index}"), scale) for index in range(COURSE_PARTS)]
 
 
 def finite(value: float | None) -> float | None:
@@ -148,6 +154,7 @@ def rate_digest(facts: Facts, unit: str, scale: float | None, threshold: float) 
         "below": below,
         "runs": _runs(facts, "total"),
         "threshold": threshold,
+        "course": facts.course(scale),
     }
     rows = {
         key: {f"success_{name}": scaled(column.get(key), scale) for name, column in columns.items()} for key in keys
@@ -178,6 +185,7 @@ def counter_digest(facts: Facts, threshold: float) -> Success:
         "below": facts.count("below") if facts.rows("below") else below,
         "runs": runs,
         "threshold": threshold,
+        "course": facts.course(),
     }
     return Success(figures, rows, facts.count("series"))
 
@@ -238,6 +246,7 @@ def duration_digest(facts: Facts, grouped: bool) -> tuple[dict[str, t.Any], dict
         "slow": (grown and (facts.one("samples") or 0) >= SLOW_SAMPLES) or facts.count("slow") > 0,
         "slow_series": facts.count("slow"),
         "series": facts.count("series"),
+        "course": [rounded(value, 1) for value in facts.course()],
     }
     now, before = (by_key(facts.rows(f"row_{name}"), grouped) for name in ("avg", "baseline"))
     rows = {}

@@ -43,6 +43,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws impor
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_figures import (
     Durations,
     breakdown,
+    course,
     success_rate,
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather._aws_jobs import (
@@ -129,6 +130,7 @@ def _derived(asked: _Asked, jobs: list[CopyJobRow], now: datetime) -> dict[str, 
             "by_role": breakdown(jobs, start, _role, asked.rows),
             "by_rule": breakdown(jobs, start, _rule, asked.rows),
             "resources": durations.rows(asked.rows),
+            "course": course(jobs, now.timestamp(), asked.look_back_s),
         },
     }
 

@@ -54,6 +54,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.copy_verdi
 )
 from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.points import ROUNDING_S
 from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.readiness import RESOURCE_VERDICTS
+from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.timeline import Timeline
 from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathered, Step
 
 NAME = "recovery_points"
@@ -103,6 +104,7 @@ def gather(params: Params, clients: t.Any) -> Gathered:
         rows={
             "resources": books.resource_rows(),
             "points": books.point_rows(),
+            "timeline": books.timeline_rows(),
         },
         covered=query["look_back"],
         observed_at=rfc3339(now),
@@ -181,6 +183,7 @@ class _Books:
     ) -> None:
         self._points = Worst(asked.max_rows)
         self._resources = Worst(asked.max_rows)
+        self._timeline = Timeline()
         self._rpo_s, self._now = asked.rpo_s, now
         self._error_s = round(clock_error_s + ROUNDING_S, 1)
         self._compared = points is not None
@@ -222,6 +225,7 @@ class _Books:
                 self._methods[line.method] += 1
             self._absent += line.absent
             standings[line.resource_arn].add(line)
+            self._timeline.add(line.resource_arn, line.time, line.verdict)
             if line.verdict not in _QUIET:
                 self._points.push((_BADNESS[line.verdict], line.time or 0.0, self._arns(line)), line)
         return standings
@@ -295,6 +299,18 @@ class _Books:
             "newest_matched_at": _aws.stamp(found["newest_matched"]),
             **figures,
         }
+
+    def timeline_rows(self) -> tuple[list[Json], int]:
+        """When the points of the worst resources were cut, and what became of them."""
+        rows = [
+            {
+                "resource": self._names[arn][0],
+                "resource_arn": arn,
+                "verdicts": self._timeline.of(arn, _aws.stamp),
+            }
+            for arn, dummy in self._resources.rows()
+        ]
+        return rows, self._resources.total
 
     def summary(self) -> Json:
         """Figures over everything."""

@@ -177,7 +177,10 @@ def _read(reading: Reading, query: dict[str, t.Any]) -> Evidence:
             "pushed": freshness.pushed_at is not None,
             "warnings": [clip(text, 300) for text in reading.warnings[:5]],
         },
-        rows={"series": (rows[: plan.most], max(len(rows), _count(success), _count(duration)))},
+        rows={
+            "series": (rows[: plan.most], max(len(rows), _count(success), _count(duration))),
+            "course": _course(success, duration, now - plan.window_s, plan.window_s),
+        },
         denied=reading.denied,
     )
 
@@ -209,8 +212,8 @@ def _inventory(reading: Reading) -> None:
 def _success(reading: Reading, side: Side) -> None:
     plan = reading.plan
     if plan.success_query:
-        rate = promql.query_rate(plan.success_query, plan.window_s)
-        question = promql.rate_facts(rate, plan.threshold, plan.most, True)
+        rate = promql.query_rate(plan.success_query)
+        question = promql.rate_facts(rate, plan.threshold, plan.window_s, plan.most, True)
         facts = _ask_own(reading, side, "success_rate_query", plan.success_query, question)
         _rate(reading, side, facts, "")
         return
@@ -233,7 +236,8 @@ def _gauge(reading: Reading, side: Side, metric: str) -> None:
 
     def question(guard: bool) -> dict[str, str]:
         rate = promql.gauge_rate(selected, plan.window_s, guard)
-        return {**promql.rate_facts(rate, plan.threshold, plan.most, reading.bounded(metric)), **runs}
+        asked = promql.rate_facts(rate, plan.threshold, plan.window_s, plan.most, reading.bounded(metric))
+        return {**asked, **runs}
 
     facts = reading.ask(question(False), side)
     everything = facts.count("series")
@@ -413,6 +417,24 @@ def _rows(reading: Reading, success: Side, duration: Side, freshness: series.Fre
         row["stale"] = freshness.row_stale(key, "success" if key in success.rows else "duration")
         rows.append(row)
     return sorted(rows, key=series.badness)
+
+
+def _course(success: Side, duration: Side, start: float, window_s: float) -> tuple[list[dict[str, t.Any]], int]:
+    """The list `course`: rate and duration over all copy jobs in the parts of the window, the oldest first."""
+    part_s = window_s / promql.COURSE_PARTS
+    unknown = [None] * promql.COURSE_PARTS
+    figures = zip(success.figures.get("course", unknown), duration.figures.get("course", unknown))
+    rows = [
+        {
+            "start": rfc3339(series.moment(start + index * part_s)),
+            "end": rfc3339(series.moment(start + (index + 1) * part_s)),
+            "success_rate": rate,
+            "duration_s": length,
+        }
+        for index, (rate, length) in enumerate(figures)
+    ]
+    known = any(row["success_rate"] is not None or row["duration_s"] is not None for row in rows)
+    return (rows, len(rows)) if known else ([], 0)
 
 
 def _resource(labels: series.Labels, order: list[str], job_tells: bool) -> str | None:

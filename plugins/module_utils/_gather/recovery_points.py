@@ -39,7 +39,9 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.readiness 
     Entry,
     keep_ledger,
     resource_rows,
+    stamp,
 )
+from ansible_collections.sre.backup_sync.plugins.module_utils._ledger.timeline import Timeline
 from ansible_collections.sre.backup_sync.plugins.module_utils._step import Gathered, Step, guarded
 
 NAME = "recovery_points"
@@ -84,6 +86,7 @@ def gather(params: Params, clients: t.Any) -> Gathered:
         rows={
             "resources": (rows[:most], len(rows)),
             "points": ([_point_row(entry, now) for entry in telling[:most]], len(telling)),
+            "timeline": (_timeline(entries, rows[:most]), len(rows)),
         },
         covered=None,
         observed_at=rfc3339(clients.cluster.clock.now()),
@@ -256,6 +259,14 @@ def _without_source(points: list[Point], skew: Skew) -> tuple[list[Entry], list[
         for resource, point in sorted(newest.items())
     ]
     return entries, sorted(rows, key=lambda row: row["verdict"] != "not_ready")
+
+
+def _timeline(entries: list[Entry], rows: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """The list `timeline`, of the same resources as the list `resources`."""
+    timeline = Timeline()
+    for entry in entries:
+        timeline.add(entry.resource, entry.time, entry.verdict)
+    return [{"resource": row["resource"], "verdicts": timeline.of(row["resource"], stamp)} for row in rows]
 
 
 def _summary(

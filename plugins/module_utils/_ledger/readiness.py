@@ -220,8 +220,8 @@ def _resource_row(
     behind = None if best_time is None or source_time is None else round(source_time - best_time, 1)
     return {
         "resource": resource,
-        "newest_source_at": _at(source_time),
-        "newest_matched_at": _at(best_time),
+        "newest_source_at": stamp(source_time),
+        "newest_matched_at": stamp(best_time),
         "newest_arrived_at": best.destination.available_at if best and best.destination else None,
         "exposure_s": exposure,
         "exposure_error_s": error_s,
@@ -299,7 +299,7 @@ def _ready(entry: Entry | None) -> bool | None:
     return entry.verdict == "matched"
 
 
-def _at(time: float | None) -> str | None:
+def stamp(time: float | None) -> str | None:
     """Epoch seconds as RFC 3339; None where no calendar has it."""
     try:
         return None if time is None else rfc3339(datetime.fromtimestamp(time, timezone.utc))

@@ -84,6 +84,17 @@ def test_rate_over_jobs_that_ended_in_the_window():
     assert told["baseline"] == round(2 / 3, 4)
 
 
+def test_the_days_of_the_look_back_have_rates_and_durations():
+    jobs = [copy(1, "r1", age=5, took=1), copy(2, "r2", age=5, took=3), copy(3, "r3", age=6, state="FAILED")]
+    jobs += [copy(4, "r1", age=30, took=2), copy(5, "r2", age=1, state="RUNNING")]
+    days = found(*jobs)["course"]
+    assert len(days) == 14 and days[-1]["end"] == found(*jobs)["observed_at"]
+    told = [(day["runs"], day["failed"], day["success_rate"], day["duration_s"]) for day in days]
+    assert told[-2:] == [(1, 0, 1.0, 7200.0), (3, 1, 0.6667, 7200.0)]
+    assert set(told[:-2]) == {(0, 0, None, None)}
+    assert all(day["end"] == later["start"] for day, later in zip(days, days[1:]))
+
+
 def test_partial_is_a_failure():
     told = found(copy(1, state="PARTIAL"), copy(2))["summary"]["success_rate"]
     assert (told["succeeded"], told["failed"], told["rate"]) == (1, 1, 0.5)

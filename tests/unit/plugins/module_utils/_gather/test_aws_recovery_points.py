@@ -164,6 +164,16 @@ def test_quiet_verdicts_are_counted_only():
     assert found["points"] == []
 
 
+def test_the_timeline_says_what_became_of_the_newest_points():
+    source = [point("source", f"s{hours}", hours) for hours in range(5, 45)]
+    destination = [point("destination", f"d{hours}", hours) for hours in range(7, 45)]
+    jobs = [job(f"J{hours}", f"s{hours}", f"d{hours}", hours=hours - 0.5) for hours in range(7, 45)]
+    jobs += [job("J5", "s5", hours=4.5, state="FAILED")]
+    row = only(evidence(source, destination, jobs)["timeline"])
+    assert {verdict: len(times) for verdict, times in row["verdicts"].items()} == {"failed": 1, "pending": 1, "copied": 22}
+    assert row["verdicts"]["copied"] == sorted(row["verdicts"]["copied"], reverse=True)
+
+
 def test_resources_come_worst_first_and_are_bounded():
     source = [point("source", f"s{n}", 5, f"r{n}") for n in range(4)]
     destination = [point("destination", f"d{n}", 5, f"r{n}") for n in (1, 2, 3)]
@@ -171,7 +181,8 @@ def test_resources_come_worst_first_and_are_bounded():
     jobs.append(job("J0", "s0", resource="r0", hours=4.5, state="FAILED"))
     found = evidence(source, destination, jobs, max_rows=2)
     assert [row["verdict"] for row in found["resources"]] == ["missing", "current"]
-    assert (found["total"], found["truncated"]) == ({"resources": 4, "points": 1}, True)
+    assert (found["total"], found["truncated"]) == ({"resources": 4, "points": 1, "timeline": 4}, True)
+    assert [row["resource"] for row in found["timeline"]] == [row["resource"] for row in found["resources"]]
     assert found["summary"]["resources_ready"] == 3
 
 

@@ -69,6 +69,10 @@ def test_a_drop_four_hours_ago_is_seen_in_last_and_dated() -> None:
     assert row["success_avg"] == pytest.approx(0.9033, abs=0.001)
     assert 4 * 3600 - 700 <= seconds_since(row["last_change_at"], found) <= 4 * 3600 + 60
     assert found["summary"]["duration"]["verdict"] == "metric_unknown"
+    rates = [part["success_rate"] for part in found["course"]]
+    assert rates[:10] == [1.0] * 10 and rates[10:] == [pytest.approx(0.71, abs=0.01)] * 2
+    assert {part["duration_s"] for part in found["course"]} == {None}
+    assert found["course"][-1]["end"] == found["query"]["window"]["end"]
 
 
 @pytest.mark.parametrize(
@@ -137,6 +141,9 @@ def test_counters_of_two_jobs() -> None:
     assert orders["resource"] == "orders" and orders["success_avg"] == pytest.approx(24 / 29)
     assert orders["success_last"] == 0.5 and users["success_avg"] == 1.0 and users["success_last"] == 1.0
     assert orders["success_min"] <= 0.5 and success["min"] <= 0.5 and success["below"] == 1
+    rates = [part["success_rate"] for part in found["course"]]
+    # four runs in each two hours, and in the last four hours two failures beside them
+    assert rates[:9] == [1.0] * 9 and rates[10:] == [pytest.approx(4 / 6)] * 2
 
 
 def test_a_failure_counter_that_is_born_counting_one_counts() -> None:
@@ -146,6 +153,8 @@ def test_a_failure_counter_that_is_born_counting_one_counts() -> None:
     )
     success = found["summary"]["success_rate"]
     assert success["runs"] == {"succeeded": 3, "failed": 1} and success["avg"] == 0.75
+    rates = [part["success_rate"] for part in found["course"]]
+    assert rates[-1] in (0.0, 0.5) and set(rates[:-1]) <= {1.0, None}  # hours without a run have no rate
 
 
 def test_counters_without_runs_are_not_zero_percent() -> None:

@@ -69,6 +69,15 @@ def test_the_telling_points_come_worst_first_and_are_counted():
     assert [summary[name] for name in counted] == [1, 1, 0, 1, 1, 1, 1]
 
 
+def test_the_timeline_says_what_became_of_each_point():
+    points = [fed("s1", 300), fed("s2", 200), fed("s3", 10), fed("u1", 20, "users")]
+    evidence = step([snapshot("s1", 300)], points).evidence
+    assert [row["resource"] for row in evidence["timeline"]] == [row["resource"] for row in evidence["resources"]]
+    told = {row["resource"]: row["verdicts"] for row in evidence["timeline"]}
+    assert {verdict: len(times) for verdict, times in told["orders"].items()} == {"in_flight": 1, "overdue": 1, "matched": 1}
+    assert list(told["users"]) == ["in_flight"]
+
+
 def test_points_of_one_verdict_come_newest_first():
     evidence = step([], [fed("s1", 300), fed("s2", 100), fed("s3", 200)]).evidence
     assert [row["source"] for row in evidence["points"]] == ["s2", "s3", "s1"]
