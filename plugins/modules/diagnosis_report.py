@@ -46,11 +46,12 @@ options:
     description:
       - V(text) prints the screen, and writes the same with all entries of its sections to C(report.txt).
       - V(json) writes C(evidence.json) and C(diagnosis.json).
+      - V(html) writes C(report.html), one page with drawings for a browser, which needs no network and no script.
       - V(markdown) writes C(report.md) for tickets and chat, V(junit) C(junit.xml) with a case for the status and one for each
         rule, V(openmetrics) C(metrics.prom) for the textfile collector of the node exporter.
     type: list
     elements: str
-    choices: [text, json, markdown, junit, openmetrics]
+    choices: [text, json, html, markdown, junit, openmetrics]
     default: [text, json]
   rename:
     description:

@@ -78,11 +78,11 @@ def test_own_rules_see_the_saved_evidence(recorded: tuple[t.Any, Path], tmp_path
 
 def test_all_formats_are_written(recorded: tuple[t.Any, Path], tmp_path: Path) -> None:
     saved = recorded[1]
-    formats = ["text", "json", "markdown", "junit", "openmetrics"]
+    formats = ["text", "json", "html", "markdown", "junit", "openmetrics"]
     run = _replay(tmp_path, sync_replay_evidence=str(saved), sync_report_formats=formats)
     assert run.code == 0, run.output[-3000:]
     folder = tmp_path / "report" / saved.name
-    names = {"evidence.json", "diagnosis.json", "report.txt", "report.md", "junit.xml", "metrics.prom"}
+    names = {"evidence.json", "diagnosis.json", "report.txt", "report.html", "report.md", "junit.xml", "metrics.prom"}
     assert {path.name for path in folder.iterdir()} == names
     with open(folder / "metrics.prom", "rb") as metrics:
         checked = subprocess.run(["promtool", "check", "metrics"], stdin=metrics, capture_output=True, check=False)

@@ -53,6 +53,10 @@ class BackupSchedule:
         usual = median(gaps)
         return None if usual is None else Distance(usual, max(gaps))
 
+    def hours(self, near: datetime) -> set[int]:
+        """The hours of the day (UTC) with slots, of the day that the next slot begins."""
+        return self._slots.hours(near)
+
     def slots(self, near: datetime, most: int) -> list[datetime]:
         """The next slots."""
         return list(self._slots.after(near, most))

@@ -81,6 +81,16 @@ class Schedule:
             found.append(slot)
         return found
 
+    def hours(self, near: datetime) -> set[int]:
+        """The hours of the day (UTC) with slots, of the day that the next slot begins; none of @every, whose slots move."""
+        found: set[int] = set()
+        slot = None if self._every_s is not None else self.next_after(near)
+        end = slot + timedelta(days=1) if slot else near
+        while slot and slot < end:
+            found.add(slot.hour)
+            slot = self.next_after(slot.replace(minute=59, second=59))
+        return found
+
     def interval_s(self, near: datetime) -> float | None:
         """The usual distance of two slots (the median of the next 24), seconds."""
         if self._every_s is not None:

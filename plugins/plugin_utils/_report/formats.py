@@ -24,6 +24,10 @@ def files_of(formats: t.Collection[str], diagnosis: Json, evidence: t.Any, where
     if "text" in formats:
         found["report.txt"] = "\n".join(whole_report(diagnosis, where=where)) + "\n"
     # Imported where they are asked for: most reports have text and JSON only.
+    if "html" in formats:
+        from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.html import html
+
+        found["report.html"] = html(diagnosis, evidence, where=where)
     if "markdown" in formats:
         from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.markdown import markdown
 

@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.pseudonyms import KINDS
 
-FORMATS = ("text", "json", "markdown", "junit", "openmetrics")
+FORMATS = ("text", "json", "html", "markdown", "junit", "openmetrics")
 DEFAULT_FORMATS = ("text", "json")
 FAIL_ON = ("never", "failing", "lagging", "unknown")
 _VARIABLES = {"formats": "sync_report_formats", "rename": "sync_report_rename"}

@@ -21,9 +21,12 @@ def member(holder: Json, name: str) -> Json:
     return value if isinstance(value, dict) else {}
 
 
+_LONGEST_LINE = 20_000  # characters; whatever is longer is for programs, and evidence.json has it
+
+
 def clean(text: str, *, keep_indent: bool = False) -> str:
     """One line without control characters: logs and messages are other people's text, and a terminal obeys it."""
-    visible = "".join(char if char.isprintable() else " " for char in text)
+    visible = "".join(char if char.isprintable() else " " for char in text[:_LONGEST_LINE])
     if keep_indent:
         return visible.rstrip()
     return " ".join(visible.split())

@@ -20,39 +20,15 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words i
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.formats import files_of, gathered_at
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.options import FORMATS
 from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._diagnosis.region_bundle import fail, healthy
-from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._diagnosis.test_verdict import failing_bundle
+from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._report.hostile import (
+    BUNDLE,
+    DIAGNOSIS,
+    HOSTILE,
+    hostile,
+)
 
-BUNDLE = failing_bundle()
-DIAGNOSIS = diagnose(BUNDLE)
-HOSTILE = {
-    "script": "<script>alert(1)</script><img src=x onerror=alert(1)>",
-    "link": "[click](https://evil.example) https://evil.example www.evil.example <https://evil.example> ![x](y)",
-    "mention": "@everyone please look, mail root@evil.example",
-    "backticks": "`` ` ``` end of code ```` ~~~",
-    "out of the code": "` <img src=x> [click](https://evil.example) `` <b>x</b>",
-    "marks": "*bold* _it_ # head | cell | ~~gone~~ > quote $x$ {{ lookup('pipe', 'id') }} &lt; \\",
-    "escapes": "\x1b[31mred\x1b[0m \x07 \u202eright to left\u202c \x00 \ud800 \r\n- item\n# head\n```\n",
-    "quotes": "\"quoted\" 'too' ]]> --> <!-- \\n \\",
-    "formula": '=HYPERLINK("https://evil.example","x")',
-}
 PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 OURS = {"h2", "h3", "p", "ul", "ol", "li", "strong", "code", "pre"}
-
-
-def hostile(text):
-    """The text wherever a diagnosis repeats what others wrote."""
-    told = copy.deepcopy(DIAGNOSIS)
-    told["target"].update(name=text, source=text, destination=text)
-    told["root_cause"].update(title=text, explanation=text, because=text)
-    for row in told["root_cause"]["evidence"]:
-        row.update(value=text)
-    told["findings"][0].update(title=text, explanation=text)
-    told["findings"][0]["evidence"] = [{"step": "logs", "path": text, "value": [{"message": text}], "at": None}]
-    told["next_steps"] = [{"text": text, "command": text}]
-    told["contradictions"] = [{"signals": [text, text], "believe": "jobs", "reason": text}]
-    told["gaps"] = [{"step": "logs", "outcome": "forbidden", "message": text, "close": text}]
-    told["dr_readiness"]["resources"] = [{"resource": text, "verdict": "not_ready", "exposure_s": 7200}]
-    return told
 
 
 def written(form, diagnosis, bundle=None):
@@ -65,7 +41,7 @@ def tags(markdown):
 
 
 def test_each_format_has_its_file():
-    names = ["diagnosis.json", "evidence.json", "junit.xml", "metrics.prom", "report.md", "report.txt"]
+    names = ["diagnosis.json", "evidence.json", "junit.xml", "metrics.prom", "report.html", "report.md", "report.txt"]
     assert sorted(files_of(FORMATS, DIAGNOSIS, BUNDLE, "/reports/prod")) == names
     assert sorted(files_of(["json"], DIAGNOSIS, None, "/reports/prod")) == ["diagnosis.json"]
 
@@ -84,7 +60,7 @@ def test_markdown_says_what_is_wrong_and_what_to_do():
         "no such host`",
         "### Next steps\n\n1. ",
         "```sh\n",
-        "### Not ready\n\n- orders: not ready, exposure 8 h 20 min",
+        "### Not ready\n\n- orders: not ready, exposure 6 h 30 min",
         "`/reports/prod`",
     ):
         assert part in text, part

@@ -15,7 +15,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.options im
     [
         ({"rename": "acounts"}, "rename (sync_report_rename): it cannot hold 'acounts'; give of account_ids, host_names."),
         ({"rename": ["host_names", 7]}, "rename (sync_report_rename): it cannot hold '7'"),
-        ({"formats": "text,pdf"}, "formats (sync_report_formats): it cannot hold 'pdf'; give of text, json, markdown, junit, openmetrics."),
+        ({"formats": "text,pdf"}, "formats (sync_report_formats): it cannot hold 'pdf'; give of text, json, html, markdown, junit, openmetrics."),
         ({"fail_on": "red"}, "fail_on (sync_report_fail_on): it cannot be 'red'; give one of never, failing"),
         ({"path": ["x"]}, "path (sync_report_dir): it is no text"),
         ({"path": "/dev/null/reports"}, "path (sync_report_dir): no folder can be made at '/dev/null/reports'"),
