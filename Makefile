@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# make setup   a virtual environment in .venv, and Prometheus where we may install it
+# make setup   a virtual environment in .venv, and Prometheus and Chromium where we may install them
 # make demo    diagnose a broken and a healthy pair of clusters in the lab; the reports stay in build/demo
 # make test    lint, sanity, typing, unit and integration tests, and those of the lab
 # make bench   measure; the figures stay in build/bench.json
@@ -20,7 +20,7 @@ COPY := $(TREE)/ansible_collections/sre/backup_sync
 IN_COPY := cd "$(COPY)" && export PATH="$(BIN):$$PATH" LC_ALL=C.UTF-8 ANSIBLE_HOME="$(TOP)/build/ansible" \
 	ANSIBLE_COLLECTIONS_PATH="$(TREE)" PYTHONPATH="$(TREE)" MYPYPATH="$(TREE)"
 
-.PHONY: setup tree demo test checks lint sanity unit typing integration bench accuracy recordings clean prometheus
+.PHONY: setup tree demo test checks lint sanity unit typing integration bench accuracy recordings clean programs
 
 setup:
 	@$(PYTHON) tests/tools/provide.py
@@ -33,7 +33,7 @@ demo: tree
 
 # The checks share no files, so they run side by side, each with its output in one piece; the integration tests start
 # servers and measure time, so they come after them, and with them the tests of the lab that they run against.
-test: prometheus tree
+test: programs tree
 	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target checks
 	@$(MAKE) --no-print-directory integration
 
@@ -57,23 +57,23 @@ typing: tree
 	$(IN_COPY) && MYPYPATH="tests:$(TREE)" mypy --config-file mypy.ini -p lab
 	$(IN_COPY) && mypy --config-file mypy.ini tests/tools/provide.py tests/tools/tree.py tests/tools/ansible_test.py
 
-integration: tree prometheus
+integration: tree programs
 	$(IN_COPY) && python -m pytest tests/integration tests/lab_tests -n 2 --dist loadgroup --no-loadscope-reorder -q -p no:cacheprovider
 
-bench: tree prometheus
+bench: tree programs
 	@$(IN_COPY) && python tests/bench/bench_cluster.py --output "$(TOP)/build/bench.json"
 	@$(IN_COPY) && python tests/bench/bench_region.py --output "$(TOP)/build/bench.json"
 
-accuracy: tree prometheus
+accuracy: tree programs
 	@$(IN_COPY) && python tests/accuracy/measure.py "$(TOP)/build/accuracy.json"
 
-recordings: tree prometheus
+recordings: tree programs
 	@$(IN_COPY) && python tests/tools/record_metrics.py "$(TOP)/tests/lab/recordings"
 
-# The tests use the real one, and none is skipped because it is missing.
-prometheus: setup
-	@command -v prometheus >/dev/null && command -v promtool >/dev/null || \
-		{ echo "prometheus is missing: apt-get install prometheus"; exit 1; }
+# The tests use the real ones, and none is skipped because one is missing.
+programs: setup
+	@for program in prometheus promtool chromium; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+		[ -z "$$missing" ] || { echo "missing:$$missing; apt-get install prometheus chromium"; exit 1; }
 
 clean:
 	rm -rf build .venv .mypy_cache .pytest_cache .hypothesis .ansible

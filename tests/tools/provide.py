@@ -20,6 +20,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "requirements-dev.txt"
 STAMP = VENV / ".provided"
+# Debian package: the programs of it that the tests use
+PROGRAMS = {"prometheus": ("prometheus", "promtool"), "chromium": ("chromium",)}
 
 
 def main() -> int:
@@ -27,7 +29,7 @@ def main() -> int:
     if sys.version_info < (3, 11):
         print(f"setup: Python 3.11 or newer is needed, {sys.executable} is older; say make PYTHON=/path/to/python3.11")
         return 1
-    return _virtual_environment() or _prometheus()
+    return _virtual_environment() or _programs()
 
 
 def _virtual_environment() -> int:
@@ -55,21 +57,20 @@ def _has_ensurepip() -> bool:
     return not subprocess.run([sys.executable, "-c", "import ensurepip"], check=False, capture_output=True).returncode
 
 
-def _prometheus() -> int:
-    """Prometheus is not needed to set up: the demo replays recorded answers and says so, the tests insist by themselves."""
-    if shutil.which("prometheus") and shutil.which("promtool"):
-        return 0
-    if not _apt("prometheus"):
-        print("setup: prometheus is missing: the demo replays recorded answers, make test needs the package prometheus")
+def _programs() -> int:
+    """None is needed to set up: the demo replays recorded answers and says so, the tests insist by themselves."""
+    missing = [package for package, programs in PROGRAMS.items() if not all(map(shutil.which, programs))]
+    if missing and not _apt(*missing):
+        print(f"setup: make test needs the Debian packages {' '.join(missing)}; the demo does without Prometheus")
     return 0
 
 
-def _apt(package: str) -> bool:
-    """Whether the Debian package could be installed; never asks anything."""
+def _apt(*packages: str) -> bool:
+    """Whether the Debian packages could be installed; never asks anything."""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return False
     environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-    for step in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", package]):
+    for step in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", *packages]):
         done = subprocess.run(
             ["apt-get", *step], check=False, env=environment, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
         )

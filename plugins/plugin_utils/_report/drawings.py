@@ -123,7 +123,7 @@ def chain(cause: Json) -> list[Hop]:
 
 def timeline(evidence: t.Any, diagnosis: Json, now: float | None) -> Drawing | None:
     """What became of the newest source backups of each resource, and how much data would be lost now."""
-    points = {row.get("resource"): member(row, "verdicts") for row in rows(step(evidence, "recovery_points"), "timeline")}
+    points = {text(row, "resource"): member(row, "verdicts") for row in rows(step(evidence, "recovery_points"), "timeline")}
     resources = rows(member(diagnosis, "dr_readiness"), "resources")
     told = [row for row in resources if isinstance(row.get("resource"), str)]
     rpo_s = figure(diagnosis, "dr_readiness", "rpo_s")

@@ -211,8 +211,8 @@ def _pattern(pattern: Json) -> str:
 
 def _resources(diagnosis: Json, gathered: t.Any) -> Json:
     """Rows of the table of resources, those that are not ready apart from the others."""
-    points = {row.get("resource"): row for row in rows(step(gathered, "recovery_points"), "resources")}
-    lags = {row.get("resource"): row for row in rows(step(gathered, "copy_lag"), "resources")}
+    points = {text(row, "resource"): row for row in rows(step(gathered, "recovery_points"), "resources")}
+    lags = {text(row, "resource"): row for row in rows(step(gathered, "copy_lag"), "resources")}
     found: dict[bool, list[Json]] = {True: [], False: []}
     for row in rows(member(diagnosis, "dr_readiness"), "resources"):
         name = text(row, "resource")

@@ -11,6 +11,7 @@ import json
 import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import human
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import figure
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import rows as _list
 
 Json = t.Dict[str, t.Any]
@@ -94,10 +95,11 @@ def scope_in_words(diagnosis: Json) -> str | None:
         return None
     parts = []
     spread = member(scope, "spread")
-    if spread.get("resources"):
-        failing, affected = spread.get("resources_failing") or 0, spread.get("resources_affected") or 0
-        told = f"{failing} of {spread['resources']} resources fail"
-        late = f"{affected} of {spread['resources']} resources are behind, late or at risk"
+    every = int(figure(spread, "resources") or 0)
+    if every:
+        failing, affected = (int(figure(spread, f"resources_{name}") or 0) for name in ("failing", "affected"))
+        told = f"{failing} of {every} resources fail"
+        late = f"{affected} of {every} resources are behind, late or at risk"
         past = "copies failed and were made good since; no resource fails now"
         both = f"{told}, {affected} are behind, late or at risk" if affected > failing else told
         parts.append(both if failing else late if affected else past)
@@ -113,7 +115,7 @@ def scope_in_words(diagnosis: Json) -> str | None:
 def readiness_in_words(readiness: Json) -> str:
     """`NOT READY, worst exposure 31 h 6 min (RPO 24 h)`"""
     text = str(readiness.get("verdict") or "unknown").upper().replace("_", " ")
-    worst, rpo = readiness.get("worst_exposure_s"), readiness.get("rpo_s")
+    worst, rpo = figure(readiness, "worst_exposure_s"), figure(readiness, "rpo_s")
     if worst is not None:
         text += f", worst exposure {human(worst)}"
     if rpo is not None:
@@ -123,9 +125,8 @@ def readiness_in_words(readiness: Json) -> str:
 
 def resource_in_words(row: Json) -> str:
     text = f"{row.get('resource')}: {str(row.get('verdict') or 'unknown').replace('_', ' ')}"
-    if row.get("exposure_s") is not None:
-        text += f", exposure {human(row['exposure_s'])}"
-    return text
+    exposure = figure(row, "exposure_s")
+    return text if exposure is None else f"{text}, exposure {human(exposure)}"
 
 
 def sides_in_words(target: Json) -> str:
