@@ -11,7 +11,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.files import folder_name, write_files
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.files import report_folder, target_name, write_files
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.formats import files_of
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.options import DEFAULT_FORMATS, report_problems
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.pseudonyms import KINDS, renamed
@@ -29,6 +29,7 @@ _RED = {
 _ARGUMENTS: dict[str, t.Any] = {
     "diagnosis": {"type": "dict", "required": True},
     "evidence": {"type": "dict"},
+    "history": {"type": "dict"},
     "path": {"type": "raw", "default": ""},
     "formats": {"type": "list", "elements": "str", "default": list(DEFAULT_FORMATS)},
     "fail_on": {"type": "raw", "default": "never"},
@@ -53,7 +54,7 @@ class ActionModule(ActionBase):
             arguments.update(renamed(together, KINDS if problems else arguments["rename"]))
         diagnosis = arguments["diagnosis"]
         folder, files, problem = (None, [], " ".join(problems)) if problems else _write(arguments)
-        lines = report_lines(diagnosis, where=folder)
+        lines = report_lines(diagnosis, where=folder, history=arguments["history"])
         if problems or "text" in arguments["formats"]:
             self._display.display("\n".join(lines))
         result.update(changed=False, folder=folder, files=files)
@@ -67,13 +68,11 @@ class ActionModule(ActionBase):
 
 def _write(arguments: dict[str, t.Any]) -> tuple[str | None, list[str], str | None]:
     """(folder, paths written, one sentence when they could not be)."""
-    path = str(arguments["path"] or "").strip()
-    if not path:
-        return None, [], None
     diagnosis = arguments["diagnosis"]
-    name = str((diagnosis.get("target") or {}).get("name") or "target")
-    folder = os.path.join(os.path.abspath(os.path.expanduser(path)), folder_name(name))
-    files = files_of(arguments["formats"], diagnosis, arguments["evidence"], folder)
+    folder = report_folder(arguments["path"], target_name(diagnosis))
+    if folder is None:
+        return None, [], None
+    files = files_of(arguments["formats"], diagnosis, arguments["evidence"], folder, arguments["history"])
     try:
         write_files(folder, files)
     except OSError as exc:

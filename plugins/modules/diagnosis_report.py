@@ -36,6 +36,9 @@ options:
   evidence:
     description: The evidence that the diagnosis was made of. Without it no C(evidence.json) is written.
     type: dict
+  history:
+    description: What earlier runs say, as M(sre.backup_sync.diagnosis_history) returns it; the report then tells it.
+    type: dict
   path:
     description:
       - Folder on the controller under which a folder named after the target receives the files.

@@ -115,6 +115,7 @@ def diagnose(
         "contradictions": kind.contradictions(evidence, facts),
         "gaps": gaps,
         "next_steps": steps,
+        "rule_set": rule_files_of.rule_set(rule_files),
         **({"supposing": dict(supposing)} if supposing else {}),
     }
 

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 import typing as t
 from dataclasses import dataclass, field
@@ -18,7 +20,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.kinds i
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.own_signatures import OwnSignature, own_signature
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import Rule, read_rules
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.thresholds import own_values, shipped_values
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import WORDS
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import CATALOGUE, WORDS
 
 _LISTS = ("rules", "signatures", "accepted")
 _SECTIONS = (*_LISTS, "thresholds")
@@ -109,6 +111,24 @@ def merged(kind: Kind, shipped: t.Sequence[Rule], paths: t.Sequence[str]) -> Loa
         if entry.rule not in rules:
             raise RuleError(f"{entry.label}: there is no rule of this id for targets of kind {kind.words.kind}.")
     return Loaded(tuple(rules.values()), signatures, accepted, thresholds, files)
+
+
+def rule_set(paths: t.Sequence[str]) -> str:
+    """A short name of all rules, causes and signatures, shipped and the user's: it changes when any of them does."""
+    digest = hashlib.sha256(_shipped_digest())
+    for path in paths:
+        with open(path, "rb") as stream:
+            digest.update(hashlib.sha256(stream.read()).digest())
+    return digest.hexdigest()[:12]
+
+
+@functools.lru_cache(maxsize=1)
+def _shipped_digest() -> bytes:
+    digest = hashlib.sha256()
+    for name in sorted(os.listdir(CATALOGUE)):
+        with open(os.path.join(CATALOGUE, name), "rb") as stream:
+            digest.update(hashlib.sha256(stream.read()).digest())
+    return digest.digest()
 
 
 def _check_causes(kind: Kind, files: tuple[RuleFile, ...]) -> None:

@@ -314,6 +314,30 @@ def _columns(
     return Drawing(height=TOP + COLUMNS + 34, said=said, ticks=ticks, lines=drawn, marks=marks)
 
 
+def trend(history: Json, rpo_s: float | None) -> Drawing | None:
+    """The worst exposure of the last runs against the RPO."""
+    told = [(row.get("at"), figure(row, "worst_exposure_s")) for row in rows(history, "exposure")]
+    shown = [(at, length) for at, length in told if length is not None]
+    if len(shown) < 2:
+        return None
+    top = max([length for dummy, length in shown] + [rpo_s or 0.0]) * 1.1 or 1.0
+    width = (WIDTH - LEFT - RIGHT) / len(shown)
+    marks = [
+        Mark(
+            round(LEFT + index * width, 1),
+            "bad" if rpo_s is not None and length > rpo_s else "good",
+            f"{_clock(at)}: {human(length)}",
+            round(max(0.0, length / top) * COLUMNS, 1),
+        )
+        for index, (at, length) in enumerate(shown)
+    ]
+    lines = [] if rpo_s is None else [Mark(0.0, "rpo", f"RPO {human(rpo_s)}", round(rpo_s / top * COLUMNS, 1))]
+    every = max(1, -(-len(shown) // _MOST_TICKS))
+    ticks = [Mark(marks[index].x, "tick", _clock(shown[index][0])) for index in range(0, len(shown), every)]
+    said = f"The worst exposure of {len(shown)} runs, from {human(shown[0][1])} to {human(shown[-1][1])}."
+    return Drawing(height=TOP + COLUMNS + 34, said=said, ticks=ticks, lines=lines, marks=marks)
+
+
 def _clock(at: t.Any) -> str:
     moment = parse_time(at) if isinstance(at, str) else None
     return f"{moment:%m-%d %H:%M}" if moment else "?"

@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import tempfile
+import typing as t
 
 _LONGEST_NAME = 100
 
@@ -24,6 +25,21 @@ def folder_name(target: str) -> str:
     if safe and safe == target:
         return safe
     return f"{safe or 'target'}-{hashlib.sha256(target.encode('utf-8', 'replace')).hexdigest()[:8]}"
+
+
+def absolute(path: t.Any) -> str:
+    """The folder that a user named."""
+    return os.path.abspath(os.path.expanduser(str(path).strip()))
+
+
+def target_name(diagnosis: t.Mapping[str, t.Any]) -> str:
+    """The name by which files and folders of a target are called."""
+    return str((diagnosis.get("target") or {}).get("name") or "target")
+
+
+def report_folder(path: t.Any, target: str) -> str | None:
+    """The folder of a target's report under the one that a user named; None where none was."""
+    return os.path.join(absolute(path), folder_name(target)) if str(path or "").strip() else None
 
 
 def write_files(folder: str, files: dict[str, str]) -> None:

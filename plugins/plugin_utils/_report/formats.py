@@ -15,23 +15,28 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.text impor
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words import Json
 
 
-def files_of(formats: t.Collection[str], diagnosis: Json, evidence: t.Any, where: str) -> dict[str, str]:
-    """{name of a file: what it holds} for the formats. evidence: the bundle, or nothing; where: the folder."""
+def files_of(
+    formats: t.Collection[str], diagnosis: Json, evidence: t.Any, where: str, history: Json | None = None
+) -> dict[str, str]:
+    """{name of a file: what it holds} for the formats.
+
+    evidence: the bundle, or nothing; where: the folder; history: what earlier runs say, as history.as_json() has it.
+    """
     found: dict[str, str] = {}
     if "json" in formats:
         found.update({"evidence.json": _json(evidence)} if evidence else {})
         found["diagnosis.json"] = _json(diagnosis)
     if "text" in formats:
-        found["report.txt"] = "\n".join(whole_report(diagnosis, where=where)) + "\n"
+        found["report.txt"] = "\n".join(whole_report(diagnosis, where=where, history=history)) + "\n"
     # Imported where they are asked for: most reports have text and JSON only.
     if "html" in formats:
         from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.html import html
 
-        found["report.html"] = html(diagnosis, evidence, where=where)
+        found["report.html"] = html(diagnosis, evidence, where=where, history=history)
     if "markdown" in formats:
         from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.markdown import markdown
 
-        found["report.md"] = markdown(diagnosis, where=where)
+        found["report.md"] = markdown(diagnosis, where=where, history=history)
     if "junit" in formats:
         from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.junit import junit
 

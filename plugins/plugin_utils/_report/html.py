@@ -54,7 +54,7 @@ _UNPRINTABLE = re.compile(r"[^\n -~]")
 
 
 def html(diagnosis: Json, evidence: t.Any, *, where: str | None = None, history: Json | None = None) -> str:
-    """The page. evidence: the bundle, or nothing; where: the folder of its files; history: as history.told() has it."""
+    """The page. evidence: the bundle, or nothing; where: the folder of its files; history: as history.as_json() has it."""
     bundle = evidence if isinstance(evidence, dict) else {}
     gathered = bundle.get("evidence")
     gathered_at = newest_reading(gathered)
@@ -73,7 +73,7 @@ def html(diagnosis: Json, evidence: t.Any, *, where: str | None = None, history:
         "steps": list(gathered) if isinstance(gathered, dict) else [],
         "gathered_at": gathered_at,
         "where": where,
-        "history": history,
+        "history": _history(diagnosis, history or {}),
         "style": Markup(_style()),
         "style_digest": base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode(),
         "size": drawings.SIZE,
@@ -270,6 +270,14 @@ def _path_of(seen: Json) -> str:
     return path if len(path) <= _LONGEST_PATH else ""
 
 
+def _history(diagnosis: Json, history: Json) -> Json | None:
+    told = [text(history, "since_in_words"), *texts(history, "changes_in_words")]
+    if not any(told):
+        return None
+    drawing = drawings.trend(history, figure(diagnosis, "dr_readiness", "rpo_s"))
+    return {"told": [each for each in told if each], "drawing": drawing}
+
+
 def _rows_of(seen: Json) -> Json | None:
     """A cited list of rows as a table; None of anything else."""
     listed = rows(seen, "value")
@@ -283,8 +291,9 @@ def _rows_of(seen: Json) -> Json | None:
 
 def _cell(name: str, held: t.Any) -> str:
     """A member of a row; what ends in _s are seconds."""
-    if name.endswith("_s") and isinstance(held, (int, float)) and not isinstance(held, bool):
-        return human(held)
+    length = figure({name: held}, name) if name.endswith("_s") else None
+    if length is not None:
+        return human(length)
     return "" if held is None else plain_text(held)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import rows
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import rows, text, texts
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words import (
     Json,
     alert_in_words,
@@ -34,13 +34,13 @@ _LINKS = re.compile(r"(?<=[A-Za-z]):(?=//)|(?<=www)\.", re.IGNORECASE)
 _MENTION = re.compile(r"@(?=\w)")
 
 
-def markdown(diagnosis: Json, *, where: str | None = None) -> str:
-    """The report. where: the folder of its files, None when there are none."""
+def markdown(diagnosis: Json, *, where: str | None = None, history: Json | None = None) -> str:
+    """The report. where: the folder of its files, None when there are none; history: what earlier runs say."""
     target = member(diagnosis, "target")
     status = str(diagnosis.get("status") or "unknown").upper()
     sections = [
         [f"## {_prose(target.get('name') or 'backup sync')}: {status}", "", _prose(sides_in_words(target))],
-        _answer(diagnosis),
+        _answer(diagnosis, history or {}),
         _listed("Evidence", [_observation(row) for row in rows(member(diagnosis, "root_cause"), "evidence")]),
         _steps(diagnosis),
         _listed("But", [_prose(contradiction_in_words(row)) for row in rows(diagnosis, "contradictions")]),
@@ -53,7 +53,7 @@ def markdown(diagnosis: Json, *, where: str | None = None) -> str:
     return "\n\n".join("\n".join(lines).strip() for lines in sections if any(lines)) + "\n"
 
 
-def _answer(diagnosis: Json) -> list[str]:
+def _answer(diagnosis: Json, history: Json) -> list[str]:
     cause = member(diagnosis, "root_cause")
     told = [("Cause", "none" if diagnosis.get("status") == "healthy" else "none found")]
     if cause:
@@ -69,7 +69,9 @@ def _answer(diagnosis: Json) -> list[str]:
     told.append(("Scope", scope_in_words(diagnosis) or ""))
     told.append(("Disaster recovery", readiness_in_words(member(diagnosis, "dr_readiness"))))
     told.append(("Alert", alert_in_words(diagnosis) or ""))
-    return [f"- **{label}:** {_prose(text)}" for label, text in told if text]
+    told.append(("Since", text(history, "since_in_words") or ""))
+    told += [("Changed", said) for said in texts(history, "changes_in_words")]
+    return [f"- **{label}:** {_prose(said)}" for label, said in told if said]
 
 
 def _steps(diagnosis: Json) -> list[str]:

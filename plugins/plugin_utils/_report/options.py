@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import re
 import typing as t
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.pseudonyms import KINDS
@@ -15,21 +16,22 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.pseudonyms
 FORMATS = ("text", "json", "html", "markdown", "junit", "openmetrics")
 DEFAULT_FORMATS = ("text", "json")
 FAIL_ON = ("never", "failing", "lagging", "unknown")
+PLACES = ("webhook", "slack")  # where people can be told of a change
+_ADDRESS = re.compile(r"https?://[^/\s]+", re.IGNORECASE)
 _VARIABLES = {"formats": "sync_report_formats", "rename": "sync_report_rename"}
 _CHOICES = {"formats": FORMATS, "rename": KINDS}
 
 
 def report_problems(options: t.Mapping[str, t.Any]) -> list[str]:
-    """One sentence for each option that cannot be used. options: path, formats, rename, fail_on; each may be absent."""
-    found = []
-    path = options.get("path")
-    if isinstance(path, (dict, list, bool)):
-        found.append("path (sync_report_dir): it is no text; give one folder, or leave it empty for no files.")
-    elif str(path or "").strip() and not _can_be_made(str(path).strip()):
-        found.append(
-            f"path (sync_report_dir): no folder can be made at {str(path).strip()!r}; give one that this user may write to, "
-            "or leave it empty for no files."
-        )
+    """One sentence for each option that cannot be used.
+
+    options: path, formats, rename, fail_on, history_dir, notify_webhook, notify_slack; each may be absent.
+    """
+    found = [
+        folder_problem("path (sync_report_dir)", options.get("path")),
+        folder_problem("sync_report_history_dir", options.get("history_dir")),
+        *_notify_problems(options),
+    ]
     for option, choices in _CHOICES.items():
         given = options.get(option) or []
         wrong = [item for item in _listed(given) if item not in choices]
@@ -39,7 +41,32 @@ def report_problems(options: t.Mapping[str, t.Any]) -> list[str]:
         found.append(
             f"fail_on (sync_report_fail_on): it cannot be {str(options['fail_on'])[:80]!r}; give one of {', '.join(FAIL_ON)}."
         )
-    return found
+    return [problem for problem in found if problem]
+
+
+def folder_problem(option: str, path: t.Any, *, needed: bool = False) -> str | None:
+    """What is wrong with the folder that an option names; None where nothing is. needed: it may not be empty."""
+    if isinstance(path, (dict, list, bool)):
+        return f"{option}: it is no text; give one folder" + ("." if needed else ", or leave it empty for none.")
+    place = str(path or "").strip()
+    if not place:
+        return f"{option}: it is empty; give a folder." if needed else None
+    if _can_be_made(place):
+        return None
+    end = "." if needed else ", or leave it empty for none."
+    return f"{option}: no folder can be made at {place!r}; give one that this user may write to{end}"
+
+
+def _notify_problems(options: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    """Addresses are secrets, and are not shown."""
+    for option in (f"notify_{place}" for place in PLACES):
+        address = options.get(option)
+        if address in (None, ""):
+            continue
+        if not isinstance(address, str) or not _ADDRESS.match(address.strip()):
+            yield f"sync_report_{option}: it is no address; give one that begins with https:// or http://."
+        elif not str(options.get("history_dir") or "").strip():
+            yield f"sync_report_{option}: what changed is not known without a history; set sync_report_history_dir too."
 
 
 def _listed(given: t.Any) -> list[str]:

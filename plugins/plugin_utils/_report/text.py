@@ -20,6 +20,8 @@ from dataclasses import dataclass
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import parse_time
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import rows as _list
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import text as text_at
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import texts
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words import (
     Json,
     alert_in_words,
@@ -81,28 +83,30 @@ _FILE = _Room(
 )
 
 
-def whole_report(diagnosis: Json, *, where: str | None = None) -> list[str]:
+def whole_report(diagnosis: Json, *, where: str | None = None, history: Json | None = None) -> list[str]:
     """The report file, line by line: the sections of the screen with all their entries."""
-    return _screen(diagnosis, _FILE, where)
+    return _screen(diagnosis, _FILE, where, history or {})
 
 
-def report_lines(diagnosis: Json, *, where: str | None = None) -> list[str]:
+def report_lines(diagnosis: Json, *, where: str | None = None, history: Json | None = None) -> list[str]:
     """The screen, line by line.
 
-    where: the folder that holds the report files; None when none were written.
+    where: the folder that holds the report files; None when none were written. history: what earlier runs say, as
+    history.as_json() has it.
     """
     lines: list[str] = []
     for room in _ROOMS:
-        lines = _screen(diagnosis, room, where)
+        lines = _screen(diagnosis, room, where, history or {})
         if len(lines) <= LINES:
             break
     return lines[:LINES]
 
 
-def _screen(diagnosis: Json, room: _Room, where: str | None) -> list[str]:
+def _screen(diagnosis: Json, room: _Room, where: str | None, history: Json) -> list[str]:
     answer = [
         *_heading(diagnosis),
         *_status(diagnosis),
+        *_since(history, room),
         *_cause(diagnosis, room),
         *_scope(diagnosis),
         *_readiness(diagnosis, room),
@@ -142,6 +146,14 @@ def _status(diagnosis: Json) -> list[str]:
     lines = _entry("STATUS", str(diagnosis.get("status") or "unknown").upper(), most=1)
     alert = alert_in_words(diagnosis)
     return [*lines, *(_entry("ALERT", alert, most=2) if alert else [])]
+
+
+def _since(history: Json, room: _Room) -> list[str]:
+    """Since when it is so, and what is new about it."""
+    since = text_at(history, "since_in_words")
+    changes = texts(history, "changes_in_words")
+    lines = _entry("SINCE", since, most=room.step_lines) if since else []
+    return lines + (_entry("CHANGED", "; ".join(changes), most=room.notes) if changes else [])
 
 
 def _cause(diagnosis: Json, room: _Room) -> list[str]:

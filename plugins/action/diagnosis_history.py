@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Add a run to the history of its target, and tell what the earlier runs say about it."""
+
+from __future__ import annotations
+
+import typing as t
+from datetime import datetime, timezone
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain, rfc3339
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report import history, history_file
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.files import absolute, report_folder, target_name
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.formats import gathered_at
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.options import PLACES, folder_problem, report_problems
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.pseudonyms import renamed
+
+# Values are looked at by report_problems(), which names the role's variable too.
+_ARGUMENTS: dict[str, t.Any] = {
+    "diagnosis": {"type": "dict", "required": True},
+    "evidence": {"type": "dict"},
+    "path": {"type": "raw", "required": True},
+    "announce": {"type": "list", "elements": "str", "choices": list(PLACES), "default": []},
+    "delivered": {"type": "dict"},
+    "report_path": {"type": "raw", "default": ""},
+    "rename": {"type": "list", "elements": "str", "default": []},
+}
+
+
+class ActionModule(ActionBase):
+    """Runs on the controller only: the history belongs where the reports are."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Return what changed since the run before. Like report files, the history is kept in check mode too."""
+        result = super().run(tmp, task_vars)
+        dummy, arguments = self.validate_argument_spec(_ARGUMENTS)
+        arguments = plain(arguments)
+        problem = folder_problem("path (sync_report_history_dir)", arguments["path"], needed=True)
+        problem = problem or " ".join(report_problems({"rename": arguments["rename"], "path": arguments["report_path"]}))
+        if not problem:
+            try:
+                return {**result, "changed": False, **_kept(arguments)}
+            except OSError as exc:
+                problem = (
+                    f"path (sync_report_history_dir): the history cannot be kept in {arguments['path']} ({exc.strerror or exc}); "
+                    "give a folder that this user may write to, or leave it empty for no history."
+                )
+        return {**result, "changed": False, "failed": True, "msg": problem}
+
+
+def _kept(arguments: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Raises OSError."""
+    diagnosis, evidence = arguments["diagnosis"], arguments["evidence"]
+    folder = absolute(arguments["path"])
+    target = target_name(diagnosis)
+    entry = history.entry_of(diagnosis, evidence, gathered_at(evidence) or str(rfc3339(datetime.now(timezone.utc))))
+    if arguments["delivered"] is not None:
+        history_file.announced(folder, target, entry.key, arguments["delivered"])
+        return {}
+    before, places = history_file.add(folder, target, entry, arguments["announce"])
+    told = history.as_json(history.told_of(before.entries, entry), history.titles_of(diagnosis), before.set_aside)
+    return {"history": told, "announcement": _announcement(arguments, told, places) if places else {}}
+
+
+def _announcement(arguments: dict[str, t.Any], told: dict[str, t.Any], places: list[str]) -> dict[str, t.Any]:
+    """The body to post at each place."""
+    # Imported here: most runs have nothing to tell.
+    from ansible_collections.sre.backup_sync.plugins.plugin_utils._report import notification
+
+    report = report_folder(arguments["report_path"], target_name(arguments["diagnosis"]))
+    together = {name: arguments[name] for name in ("evidence", "diagnosis")}
+    diagnosis = renamed(together, arguments["rename"])["diagnosis"]
+    return {place: notification.BODIES[place](diagnosis, told, report) for place in places}

@@ -1,0 +1,229 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""What the earlier runs of a target say about this one: since when it is so, what changed, which way it goes. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import typing as t
+from dataclasses import asdict, dataclass, field, fields
+
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import human, parse_time
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import figure, rows, text, texts
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words import Json, member
+
+MOST_RUNS = 1000  # of a target that are kept: six weeks of hourly ones
+SHOWN_RUNS = 60  # of the exposure, in a drawing
+_LOOKED_AT = 12  # runs, this one included, in which something flaps
+_FLAPS = 3  # changes among these that make it flapping
+_TREND_RUNS = 24
+_TREND_SHARE, _TREND_S = 0.1, 60.0  # a change of the exposure that is one
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run. at: when its evidence was gathered (RFC 3339). run: what tells it from another of the same second.
+
+    fired, unknown: ids of rules. rules: the name of the rule set.
+    """
+
+    at: str
+    run: str
+    status: str
+    cause: str | None = None
+    confidence: str | None = None
+    readiness: str | None = None
+    worst_exposure_s: float | None = None
+    rpo_s: float | None = None
+    fired: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    rules: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What has to change for people to be told anew."""
+        return "/".join(str(each or "none") for each in (self.status, self.cause, self.readiness))
+
+    def as_json(self) -> Json:
+        """The row of the history file."""
+        return asdict(self)
+
+
+@dataclass
+class Told:
+    """What the history says of a run. since, previous: None where nothing earlier is known."""
+
+    entry: Entry
+    runs: int = 1  # that are known, this one included
+    since: str | None = None
+    since_start: bool = False  # the history begins with it, so it may be older
+    in_a_row: int = 1
+    previous: Entry | None = None
+    status_before: str | None = None
+    new: list[str] = field(default_factory=list)  # ids of rules, as all of these
+    resolved: list[str] = field(default_factory=list)
+    flapping: list[str] = field(default_factory=list)
+    status_changes: int = 0
+    rules_changed: bool = False
+    exposure: list[tuple[str, float]] = field(default_factory=list)
+
+    @property
+    def changed(self) -> bool:
+        """Whether the answer is another than that of the run before."""
+        return self.previous is not None and self.previous.key != self.entry.key
+
+
+def entry_of(diagnosis: Json, evidence: t.Any, at: str) -> Entry:
+    """What is kept of a run; the same evidence makes the same run again."""
+    whole = json.dumps(evidence or diagnosis, sort_keys=True, default=str, ensure_ascii=True)
+    ready, cause = member(diagnosis, "dr_readiness"), member(diagnosis, "root_cause")
+    states: dict[str, list[str]] = {}
+    for row in rows(diagnosis, "findings"):
+        states.setdefault(str(row.get("state")), []).append(str(row.get("rule")))
+    return Entry(
+        at=at,
+        run=hashlib.sha256(whole.encode()).hexdigest()[:12],
+        status=str(diagnosis.get("status") or "unknown"),
+        cause=text(cause, "cause"),
+        confidence=text(cause, "confidence"),
+        readiness=text(ready, "verdict"),
+        worst_exposure_s=figure(ready, "worst_exposure_s"),
+        rpo_s=figure(ready, "rpo_s"),
+        fired=tuple(sorted(states.get("fired", ()))),
+        unknown=tuple(sorted(states.get("unknown", ()))),
+        rules=text(diagnosis, "rule_set"),
+    )
+
+
+def entry_from(row: t.Any) -> Entry:
+    """The inverse of Entry.as_json. Raises ValueError for what is no entry."""
+    if not isinstance(row, dict) or parse_time(text(row, "at")) is None or text(row, "status") is None:
+        raise ValueError("no run")
+    numbers = {name: figure(row, name) for name in ("worst_exposure_s", "rpo_s")}
+    words = {name: text(row, name) for name in ("cause", "confidence", "readiness", "rules")}
+    listed = {name: tuple(texts(row, name)) for name in ("fired", "unknown")}
+    told: dict[str, t.Any] = {"at": row["at"], "run": str(row.get("run")), "status": row["status"], **numbers, **words, **listed}
+    return Entry(**{each.name: told[each.name] for each in fields(Entry)})
+
+
+def titles_of(diagnosis: Json) -> dict[str, str]:
+    """{rule: its title} of all rules that the diagnosis tells of."""
+    return {str(row.get("rule")): str(row.get("title") or row.get("rule")) for row in rows(diagnosis, "findings")}
+
+
+def told_of(earlier: t.Sequence[Entry], entry: Entry) -> Told:
+    """What the earlier runs say about this one. earlier: the oldest first."""
+    before = [each for each in earlier if _moment(each) <= _moment(entry) and each.run != entry.run]
+    told = Told(entry=entry, runs=len(before) + 1, since=entry.at, since_start=True)
+    told.exposure = [(each.at, each.worst_exposure_s) for each in [*before, entry] if each.worst_exposure_s is not None]
+    if not before:
+        return told
+    told.previous = before[-1]
+    for each in reversed(before):
+        if each.status != entry.status:
+            told.since_start, told.status_before = False, each.status
+            break
+        told.since, told.in_a_row = each.at, told.in_a_row + 1
+    recent = [*before[1 - _LOOKED_AT :], entry]
+    told.status_changes = sum(one.status != other.status for one, other in zip(recent, recent[1:]))
+    told.rules_changed = None not in (entry.rules, before[-1].rules) and entry.rules != before[-1].rules
+    told.flapping = [rule for rule in sorted({rule for each in recent for rule in each.fired}) if _flaps(rule, recent)]
+    known = {rule for rule in entry.fired if rule not in before[-1].unknown}
+    told.new = sorted(known - set(before[-1].fired) - set(told.flapping))
+    gone = set(before[-1].fired) - set(entry.fired) - set(entry.unknown)
+    told.resolved = sorted(gone - set(told.flapping))
+    return told
+
+
+def _moment(entry: Entry) -> float:
+    moment = parse_time(entry.at)
+    return moment.timestamp() if moment else 0.0
+
+
+def _flaps(rule: str, recent: t.Sequence[Entry]) -> bool:
+    """Whether it came and went; runs in which nobody could tell do not count."""
+    states = [rule in each.fired for each in recent if rule not in each.unknown]
+    return sum(one != other for one, other in zip(states, states[1:])) >= _FLAPS
+
+
+# ----------------------------------------------------------------------------------------------------------- in words
+
+
+def since_in_words(told: Told) -> str:
+    """`FAILING since 2026-11-21 12:00Z (8 h), 9 runs in a row; before that healthy`"""
+    status = told.entry.status.upper()
+    if told.runs == 1:
+        return f"{status}; this is the first run in the history"
+    if told.in_a_row == 1:
+        words = f"{status} since this run"
+    else:
+        length = _moment(told.entry) - (_stamp(told.since) or 0.0)
+        words = f"{status} {'at least since' if told.since_start else 'since'} {_minute(told.since)} ({human(length)})"
+        words += f", {told.in_a_row} runs in a row"
+    words += f"; before that {told.status_before}" if told.status_before else ""
+    if told.status_changes >= _FLAPS:
+        words += f"; the status flaps: {told.status_changes} changes in the last {min(told.runs, _LOOKED_AT)} runs"
+    return words
+
+
+def changes_in_words(told: Told, titles: t.Mapping[str, str]) -> list[str]:
+    """A sentence for each kind of change since the run before. titles: of rules, by id."""
+    found = []
+    previous = told.previous
+    if previous is not None and previous.status == told.entry.status and previous.cause != told.entry.cause:
+        found.append(f"another cause: {told.entry.cause or 'none'}, before {previous.cause or 'none'}")
+    for name, rules in (("new", told.new), ("resolved", told.resolved), ("flapping", told.flapping)):
+        if rules:
+            found.append(f"{name}: {'; '.join(dict.fromkeys(titles.get(rule, rule) for rule in rules))}")
+    if told.rules_changed and previous is not None:
+        found.append(f"the rules changed ({previous.rules} to {told.entry.rules}): what is new or resolved may come from that")
+    trend = trend_in_words(told)
+    return [*found, trend] if trend else found
+
+
+def trend_in_words(told: Told) -> str | None:
+    """Which way the worst exposure goes over the last runs; None where it does not move or is not known."""
+    recent = told.exposure[-_TREND_RUNS:]
+    if len(recent) < 2 or recent[-1][0] != told.entry.at:
+        return None
+    (first_at, first), last = recent[0], recent[-1][1]
+    if abs(last - first) <= max(_TREND_S, _TREND_SHARE * max(first, last)):
+        return None
+    return f"worst exposure {'grows' if last > first else 'shrinks'}: {human(first)} at {_minute(first_at)}, {human(last)} now"
+
+
+def _stamp(at: str | None) -> float | None:
+    moment = parse_time(at)
+    return moment.timestamp() if moment else None
+
+
+def _minute(at: str | None) -> str:
+    moment = parse_time(at)
+    return f"{moment:%Y-%m-%d %H:%MZ}" if moment else "an unknown time"
+
+
+def as_json(told: Told, titles: t.Mapping[str, str], set_aside: str | None = None) -> Json:
+    """What reports and notifications show of it; the module diagnosis_history documents it."""
+    previous = told.previous
+    changes = changes_in_words(told, titles)
+    if set_aside:
+        changes.append(f"the history was damaged; what could be read is kept, the file as it was is {set_aside}")
+    return {
+        "runs": told.runs,
+        "since": told.since if told.previous is not None else None,
+        "in_a_row": told.in_a_row,
+        "changed": told.changed,
+        "previous": {"at": previous.at, "status": previous.status, "cause": previous.cause} if previous else None,
+        "new": told.new,
+        "resolved": told.resolved,
+        "flapping": told.flapping,
+        "rules_changed": told.rules_changed,
+        "set_aside": set_aside,
+        "since_in_words": since_in_words(told),
+        "changes_in_words": changes,
+        "exposure": [{"at": at, "worst_exposure_s": length} for at, length in told.exposure[-SHOWN_RUNS:]],
+    }
