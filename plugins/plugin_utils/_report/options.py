@@ -50,7 +50,7 @@ def folder_problem(option: str, path: t.Any, *, needed: bool = False) -> str | N
         return f"{option}: it is no text; give one folder" + ("." if needed else ", or leave it empty for none.")
     place = str(path or "").strip()
     if not place:
-        return f"{option}: it is empty; give a folder." if needed else None
+        return f"{option}: it is empty; give a folder, without which nobody knows what changed." if needed else None
     if _can_be_made(place):
         return None
     end = "." if needed else ", or leave it empty for none."

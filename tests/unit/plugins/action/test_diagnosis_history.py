@@ -69,7 +69,7 @@ def test_where_nobody_could_be_told_the_next_run_tells(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"path": ""}, "path (sync_report_history_dir): it is empty; give a folder."),
+        ({"path": ""}, "path (sync_report_history_dir): it is empty; give a folder, without which nobody knows what changed."),
         ({"path": ["x"]}, "path (sync_report_history_dir): it is no text; give one folder."),
         ({"path": "/dev/null/x"}, "path (sync_report_history_dir): no folder can be made at '/dev/null/x'"),
         ({"path": "/tmp", "rename": ["names"]}, "rename (sync_report_rename): it cannot hold 'names'"),

@@ -196,7 +196,7 @@ def test_every_variable_of_the_role_is_looked_at(role):
     options = yaml.safe_load((folder / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
     checked = yaml.safe_load((folder / "vars" / "main.yml").read_text())[f"__{role}_checked"]
     handed = set(re.findall(r"'(\w+)': ", checked))
-    of_the_report = {"report", "path", "formats", "rename", "fail_on"}
+    of_the_report = {"report", "path", "formats", "rename", "fail_on", "history_dir", "notify_webhook", "notify_slack"}
     assert set(options) == handed - {"names_of_others", "names_given"} - of_the_report
     defaults = yaml.safe_load((folder / "defaults" / "main.yml").read_text())
     assert set(options) - {"backup_sync_in_process"} == set(defaults)
