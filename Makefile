@@ -8,6 +8,7 @@
 # make bench   measure; the figures stay in build/bench.json
 # make accuracy  diagnose a corpus of labelled bundles; the figures stay in build/accuracy.json
 # make recordings   record what the real Prometheus answers, for a demo without one
+# make pictures   run the demo, and take the pictures of README and guides from its reports
 # make clean   remove all that these made
 
 PYTHON ?= python3
@@ -20,7 +21,7 @@ COPY := $(TREE)/ansible_collections/sre/backup_sync
 IN_COPY := cd "$(COPY)" && export PATH="$(BIN):$$PATH" LC_ALL=C.UTF-8 ANSIBLE_HOME="$(TOP)/build/ansible" \
 	ANSIBLE_COLLECTIONS_PATH="$(TREE)" PYTHONPATH="$(TREE)" MYPYPATH="$(TREE)"
 
-.PHONY: setup tree demo test checks lint sanity unit typing integration bench accuracy recordings clean programs
+.PHONY: setup tree demo test checks lint sanity unit typing integration bench accuracy recordings pictures clean programs
 
 setup:
 	@$(PYTHON) tests/tools/provide.py
@@ -69,6 +70,9 @@ accuracy: tree programs
 
 recordings: tree programs
 	@$(IN_COPY) && python tests/tools/record_metrics.py "$(TOP)/tests/lab/recordings"
+
+pictures: programs demo
+	@$(IN_COPY) && python tests/tools/screenshots.py "$(TOP)/build/demo" "$(TOP)/docs/images"
 
 # The tests use the real ones, and none is skipped because one is missing.
 programs: setup

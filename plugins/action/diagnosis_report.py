@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible import constants as C
 from ansible.plugins.action import ActionBase
+from ansible.utils.color import stringc
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.files import report_folder, target_name, write_files
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.formats import files_of
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.options import DEFAULT_FORMATS, report_problems
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.pseudonyms import KINDS, renamed
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.text import report_lines
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.text import LABEL, report_lines
 
 # What each choice of fail_on counts as red.
 _RED = {
@@ -23,6 +25,21 @@ _RED = {
     "failing": frozenset({"failing"}),
     "lagging": frozenset({"failing", "lagging"}),
     "unknown": frozenset({"failing", "lagging", "inconclusive"}),
+}
+
+# (label of a line, what it begins with, or "" for whatever it says)
+_COLOURS = {
+    ("STATUS", "FAILING"): C.COLOR_ERROR,
+    ("STATUS", "LAGGING"): C.COLOR_WARN,
+    ("STATUS", "INCONCLUSIVE"): C.COLOR_WARN,
+    ("STATUS", "HEALTHY"): C.COLOR_OK,
+    ("DR", "NOT READY"): C.COLOR_ERROR,
+    ("DR", "UNKNOWN"): C.COLOR_WARN,
+    ("DR", "READY"): C.COLOR_OK,
+    ("CAUSE", ""): C.COLOR_HIGHLIGHT,
+    ("SUPPOSED", ""): C.COLOR_WARN,
+    ("BUT", ""): C.COLOR_WARN,
+    ("GAPS", ""): C.COLOR_WARN,
 }
 
 # Values are looked at by report_problems(), which names the role's variable too and lets the screen be printed all the same.
@@ -56,7 +73,9 @@ class ActionModule(ActionBase):
         folder, files, problem = (None, [], " ".join(problems)) if problems else _write(arguments)
         lines = report_lines(diagnosis, where=folder, history=arguments["history"])
         if problems or "text" in arguments["formats"]:
-            self._display.display("\n".join(lines))
+            # the log of Ansible gets the words alone
+            self._display.display("\n".join(map(_coloured, lines)), screen_only=True)
+            self._display.display("\n".join(lines), log_only=True)
         result.update(changed=False, folder=folder, files=files)
         verdict = problem or _red(diagnosis, arguments["fail_on"])
         if verdict:  # without the lines: a failed task's result is printed, and they stand right above it
@@ -64,6 +83,13 @@ class ActionModule(ActionBase):
         else:
             result["lines"] = lines
         return result
+
+
+def _coloured(line: str) -> str:
+    """The line in the colour that Ansible has for such news, where it shows colours at all."""
+    label, told = line[:LABEL].strip(), line[LABEL:]
+    colour = _COLOURS.get((label, told.partition(",")[0])) or _COLOURS.get((label, ""))
+    return stringc(line, colour) if colour else line
 
 
 def _write(arguments: dict[str, t.Any]) -> tuple[str | None, list[str], str | None]:

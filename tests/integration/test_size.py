@@ -23,6 +23,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.engine 
 MEMORY_KIB = 350 * 1024
 EVIDENCE_BYTES = 300_000
 DIAGNOSED_S = 0.15
+WRITTEN_S = 0.6
 SHARES = {"nothing": 0.002, "quarter": 0.25, "whole": 1.0}
 GROWTH = 8  # four times as much: linear cost grows by 4, squares by 16; this lies half way between the two
 ROUNDS = 3
@@ -118,6 +119,31 @@ def _diagnosed_s(bundle: dict[str, t.Any]) -> float:
     return min(taken)
 
 
+_WRITE = """
+import json, sys, time
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.engine import diagnose
+from ansible.plugins.action import ActionBase  # what every run has loaded by then
+bundle = json.load(open(sys.argv[1]))
+diagnosis = diagnose(bundle)
+start = time.process_time()
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.files import write_files
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.formats import files_of
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.options import FORMATS
+write_files(sys.argv[2], files_of(FORMATS, diagnosis, bundle, sys.argv[2]))
+print(time.process_time() - start)
+"""
+
+
+def _written_s(bundle: dict[str, t.Any], folder: Path) -> float:
+    """Processor seconds of all formats, from their first import to the last file, in a process that has made none."""
+    saved = folder / "saved.json"
+    saved.write_text(json.dumps(bundle))
+    command = [sys.executable, "-c", _WRITE, str(saved), str(folder / "report")]
+    taken = [float(subprocess.run(command, check=True, capture_output=True, text=True).stdout) for dummy in range(2)]
+    assert len(list((folder / "report").iterdir())) == 7
+    return min(taken)
+
+
 def _growth(seconds: dict[str, float]) -> float:
     """How much more the whole takes than a quarter of it, beyond what every run costs."""
     return (seconds["whole"] - seconds["nothing"]) / max(seconds["quarter"] - seconds["nothing"], 0.5)
@@ -182,6 +208,10 @@ def test_the_diagnosis_of_much_evidence_is_quick(sizes: dict[str, dict[str, t.An
 
 
 @of_clusters
+def test_all_formats_of_much_evidence_are_written_quickly(sizes: dict[str, dict[str, t.Any]], tmp_path: Path) -> None:
+    assert _written_s(sizes["whole"]["bundle"], tmp_path) < WRITTEN_S
+
+
 def test_cost_grows_linearly(sizes: dict[str, dict[str, t.Any]], tmp_path: Path) -> None:
     assert _least_growth("cluster", tmp_path, sizes) < GROWTH
 
@@ -218,6 +248,12 @@ def test_the_diagnosis_of_much_evidence_of_regions_is_quick(regions: dict[str, d
 
 
 @of_regions
+def test_all_formats_of_much_evidence_of_regions_are_written_quickly(
+    regions: dict[str, dict[str, t.Any]], tmp_path: Path
+) -> None:
+    assert _written_s(regions["whole"]["bundle"], tmp_path) < WRITTEN_S
+
+
 def test_cost_of_the_regions_grows_linearly(regions: dict[str, dict[str, t.Any]], tmp_path: Path) -> None:
     assert _least_growth("region", tmp_path, regions) < GROWTH
 

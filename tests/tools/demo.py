@@ -4,7 +4,7 @@
 
 """Show what the collection does: start the lab for a broken and a healthy pair of each kind, and diagnose each.
 
-The reports stay in the folder that is given. The exit status says whether both diagnoses are what their scenarios state.
+The reports, in all formats, stay in the folder that is given. The exit status says whether both diagnoses are what their scenarios state.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "integration"))
 
 import harness  # noqa: E402  pylint: disable=wrong-import-position
+
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.options import FORMATS  # noqa: E402  pylint: disable=wrong-import-position
 
 RECORDINGS = ROOT / "tests" / "lab" / "recordings"
 # (kind of target, scenario): a broken and a healthy one of each
@@ -43,7 +45,7 @@ def main() -> int:
         wrong += _show(kind, name, folder)
     for sentence in wrong:
         print(f"demo: {sentence}", file=sys.stderr)
-    print(f"\nThe reports are in {folder}.")
+    print(f"\nThe reports are in {folder}; open the report.html of each in a browser.")
     return 1 if wrong else 0
 
 
@@ -57,6 +59,7 @@ def _show(kind: str, name: str, folder: pathlib.Path) -> list[str]:
         with harness.lab(path, pathlib.Path(place) / "lab") as lab:
             values = harness.variables(lab.info, described, folder)
             values[f"{kind}_sync_name"] = target
+            values["sync_report_formats"] = list(FORMATS)
             command = ["ansible-playbook", f"sre.backup_sync.{kind}", "-e", f"@{_written(place, values)}"]
             code = subprocess.run(command, check=False, env=_environment(pathlib.Path(place))).returncode
     if code:

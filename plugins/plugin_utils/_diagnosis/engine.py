@@ -98,7 +98,10 @@ def diagnose(
     named = [root, *others] if root else []
     fills = [_Filler(kind.names(target, item, facts, evidence), kind.words.flags) for item in named or (None,)]
     fill = fills[0]
-    steps = _next_steps(list(zip(named, fills)), results, gaps, fill) if status != "healthy" else []
+    if status == "healthy":  # what warns all the same has its steps; gaps can be closed by day
+        steps = _next_steps([], [result for result in results if result.rule.severity != "info"], [], fill)
+    else:
+        steps = _next_steps(list(zip(named, fills)), results, gaps, fill)
     return {
         "schema": DIAGNOSIS_SCHEMA,
         "target": target,

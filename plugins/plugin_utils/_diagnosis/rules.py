@@ -14,8 +14,9 @@ import string
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import human
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.entries import RuleError, label_of
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import Citation, citation
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import Citation, citation, figure
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import Words
 
 try:
@@ -277,7 +278,7 @@ def _short(value: t.Any) -> t.Any:
 
 
 def _fill(rule: Rule, context: dict[str, t.Any]) -> str:
-    filled = {name: _words(_search(compiled, context)) for name, compiled in rule.values.items()}
+    filled = {name: _told(name, _search(compiled, context)) for name, compiled in rule.values.items()}
     return rule.explanation.format_map(filled) if filled else rule.explanation
 
 
@@ -292,8 +293,14 @@ def _steps(rule: Rule, context: dict[str, t.Any]) -> t.Iterator[dict[str, str]]:
         if all(truthy(filled[name]) for name in held):
             told = dict(item)
             for name in held:
-                told = {key: text.replace("{" + name + "}", _words(filled[name])) for key, text in told.items()}
+                told = {key: text.replace("{" + name + "}", _told(name, filled[name])) for key, text in told.items()}
             yield told
+
+
+def _told(name: str, value: t.Any) -> str:
+    """A value inside a sentence; what is called something_s are seconds."""
+    length = figure({name: value}, name) if name.endswith("_s") else None
+    return _words(value) if length is None else human(length)
 
 
 def _words(value: t.Any) -> str:

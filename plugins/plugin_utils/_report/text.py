@@ -40,7 +40,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words impo
 
 LINES = 40
 WIDTH = 100
-_LABEL = 12
+LABEL = 12  # columns of the words at the left
 _LONGEST_PATH = 40
 
 
@@ -246,18 +246,18 @@ def _place(row: Json) -> str:
     """`jobs summary.resources_failing`; an expression that nobody reads at a glance is left to the report."""
     step, path = str(row.get("step")), str(row.get("path") or "")
     path = path[len(step) + 1 :] if path.startswith(f"{step}.") else path
-    return _clip(clean(f"{step} {path}" if len(path) <= _LONGEST_PATH else step), WIDTH - _LABEL)
+    return _clip(clean(f"{step} {path}" if len(path) <= _LONGEST_PATH else step), WIDTH - LABEL)
 
 
 def _cut_in_the_middle(text: str, stamp: str, most: int) -> str:
     """A message and its time in so many lines, cut between words of its middle: an error's last words tell most."""
-    room = most * (WIDTH - _LABEL) - len(stamp)
+    room = most * (WIDTH - LABEL) - len(stamp)
     while True:
         head = text
         if len(text) > room:
             first, last = text[: room // 3], text[5 - room + room // 3 :]
             head = f"{first.rpartition(' ')[0] or first} ... {last.partition(' ')[2] or last}"
-        if len(textwrap.wrap(head + stamp, WIDTH - _LABEL, break_on_hyphens=False)) <= most:
+        if len(textwrap.wrap(head + stamp, WIDTH - LABEL, break_on_hyphens=False)) <= most:
             return head + stamp
         room -= 4  # words that do not fit on a line leave blanks
 
@@ -303,12 +303,12 @@ def _command(command: t.Any, most: int, elsewhere: str) -> list[str]:
     if not command:
         return []
     given = [clean(line, keep_indent=True) for line in str(command).strip().splitlines()]
-    lines = [part for line in given for part in _broken(line, WIDTH - _LABEL - 5)]
+    lines = [part for line in given for part in _broken(line, WIDTH - LABEL - 5)]
     if len(lines) > most:
         if len(given) > 1 or most > 1:
-            return [f"{'':{_LABEL}}   (the text to use has {len(lines)} lines: see {elsewhere})"]
+            return [f"{'':{LABEL}}   (the text to use has {len(lines)} lines: see {elsewhere})"]
         lines = given
-    return [f"{'':{_LABEL}}   {'$ ' if not index else '  '}{line}" for index, line in enumerate(lines)]
+    return [f"{'':{LABEL}}   {'$ ' if not index else '  '}{line}" for index, line in enumerate(lines)]
 
 
 def _gaps(diagnosis: Json, room: _Room) -> list[str]:
@@ -336,11 +336,11 @@ def _gaps(diagnosis: Json, room: _Room) -> list[str]:
 
 def _entry(label: str, text: t.Any, *, most: int = 2) -> list[str]:
     """`LABEL     text`, wrapped under itself, at most so many lines."""
-    wrapped = textwrap.wrap(clean(str(text)), WIDTH - _LABEL, break_on_hyphens=False) or [""]
+    wrapped = textwrap.wrap(clean(str(text)), WIDTH - LABEL, break_on_hyphens=False) or [""]
     if len(wrapped) > most:
         wrapped = wrapped[:most]
-        wrapped[-1] = _clip(wrapped[-1] + " ...", WIDTH - _LABEL, always=True)
-    return [f"{label if not index else '':{_LABEL}}{line}" for index, line in enumerate(wrapped)]
+        wrapped[-1] = _clip(wrapped[-1] + " ...", WIDTH - LABEL, always=True)
+    return [f"{label if not index else '':{LABEL}}{line}" for index, line in enumerate(wrapped)]
 
 
 def _clip(text: str, most: int, *, always: bool = False) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
@@ -23,14 +24,21 @@ DIAGNOSIS = {
 def report(monkeypatch):
     """Runs the action; returns its result and what it displayed."""
 
-    def run(**arguments):
+    def run(*, colours=False, **arguments):
+        monkeypatch.setattr("ansible.utils.color.ANSIBLE_COLOR", colours)
         task = SimpleNamespace(args={"diagnosis": DIAGNOSIS, **arguments}, async_val=0, check_mode=False, diff=False)
         task.action = "sre.backup_sync.diagnosis_report"
         task.ignore_unreachable = task.delegate_to = None
         action = ActionModule(task, MagicMock(), SimpleNamespace(check_mode=False), MagicMock(), MagicMock(), MagicMock())
-        shown = []
-        monkeypatch.setattr(action, "_display", SimpleNamespace(display=shown.append))
-        return action.run(task_vars={}), "\n".join(shown)
+        shown = {"screen_only": [], "log_only": []}
+        monkeypatch.setattr(
+            action, "_display", SimpleNamespace(display=lambda told, **where: shown[next(iter(where))].append(told))
+        )
+        result = action.run(task_vars={})
+        if colours:
+            return result, "\n".join(shown["screen_only"]), "\n".join(shown["log_only"])
+        assert shown["screen_only"] == shown["log_only"]
+        return result, "\n".join(shown["screen_only"])
 
     return run
 
@@ -40,6 +48,13 @@ def test_no_folder_no_files(report):
     assert (result["folder"], result["files"]) == (None, [])
     assert "STATUS      FAILING" in shown and "REPORT" not in shown
     assert not result.get("failed")
+
+
+def test_colours_stress_what_matters_and_stay_out_of_the_log(report):
+    dummy, screen, log = report(colours=True)
+    status = next(line for line in screen.splitlines() if "STATUS" in line)
+    assert status == "\x1b[0;31mSTATUS      FAILING\x1b[0m"
+    assert "\x1b" not in log and re.sub("\x1b\\[[0-9;]*m", "", screen) == log
 
 
 def test_files_of_all_formats(report, tmp_path):
