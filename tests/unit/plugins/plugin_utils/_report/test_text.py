@@ -270,10 +270,11 @@ def _mappings(*names: str) -> st.SearchStrategy:
             "gaps": _mappings("step", "outcome", "close", "effect"),
             "next_steps": _mappings("text"),
         },
-    )
+    ),
+    st.none() | st.fixed_dictionaries({"since_in_words": _VALUE, "changes_in_words": _VALUE}),
 )
-def test_it_always_fits_the_screen(diagnosis):
-    lines = report_lines(diagnosis, where="/reports")
+def test_it_always_fits_the_screen(diagnosis, history):
+    lines = report_lines(diagnosis, where="/reports", history=history)
     assert len(lines) <= LINES
     assert max(len(line) for line in lines) <= WIDTH
     assert lines[-1] == "REPORT      /reports"
