@@ -375,7 +375,16 @@ def hours(evidence: t.Any, now: float | None) -> tuple[Drawing, list[Hour]] | No
         found.append(Hour(place, hour, round((runs - failed) * scale, 1), round(failed * scale, 1), hour in due, told))
     failing = [f"{each.hour:02}:00" for each in found if each.bad]
     said = f"Runs failed that began in the hours {', '.join(failing)} UTC." if failing else "No run failed."
+    said += _pruned(member(step(evidence, "jobs"), "summary"))
     return Drawing(height=TOP + COLUMNS + 50, said=said, lines=[Mark(0.0, "most", f"{most:.0f} runs", COLUMNS)]), found
+
+
+def _pruned(summary: Json) -> str:
+    """That Kubernetes keeps only the newest Jobs, of which alone the hours can tell."""
+    good, bad = (figure(summary, "horizon", f"{name}_limit") for name in ("successful", "failed"))
+    if good is None or bad is None:
+        return ""
+    return f" Only Jobs that are still there count: of each CronJob {good:.0f} good and {bad:.0f} failed are kept."
 
 
 def scheduled_hours(evidence: t.Any, now: float | None) -> set[int]:

@@ -139,6 +139,9 @@ def test_the_hours_show_failures_and_the_schedule():
     found = page(DIAGNOSIS)
     assert "Runs failed that began in the hours 18:00, 19:00, 20:00, 21:00, 22:00, 23:00 UTC." in found.text
     assert len(found.of("path", "due")) == 24
+    pruned = copy.deepcopy(BUNDLE)
+    pruned["evidence"]["jobs"]["summary"]["horizon"] = {"successful_limit": 3, "failed_limit": 1}
+    assert "of each CronJob 3 good and 1 failed are kept" in page(DIAGNOSIS, pruned).text
     nightly = copy.deepcopy(BUNDLE)
     for row in nightly["evidence"]["jobs"]["cronjobs"]:
         row.update(schedule="30 1,13 * * *", time_zone="Europe/Berlin")
