@@ -60,7 +60,6 @@ class Facts:
         """A fact that counts; count() of nothing is nothing in PromQL, and zero here."""
         return int(self.one(name) or 0)
 
-
     def course(self, scale: float | None = 1.0) -> list[float | None]:
         """A figure in the parts of the window, the oldest first."""
         return [scaled(self.one(f"course{index}"), scale) for index in range(COURSE_PARTS)]

@@ -330,4 +330,3 @@ def _bounded(value: t.Any) -> t.Any:
     if isinstance(value, dict):
         return {str(name)[:_LONGEST]: _bounded(held) for name, held in value.items()}
     return [_bounded(held) for held in value] if isinstance(value, list) else value
-
