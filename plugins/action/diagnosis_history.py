@@ -23,7 +23,7 @@ _ARGUMENTS: dict[str, t.Any] = {
     "evidence": {"type": "dict"},
     "path": {"type": "raw", "required": True},
     "announce": {"type": "list", "elements": "str", "choices": list(PLACES), "default": []},
-    "delivered": {"type": "dict"},
+    "delivered": {"type": "list", "elements": "str", "choices": list(PLACES)},
     "report_path": {"type": "raw", "default": ""},
     "rename": {"type": "list", "elements": "str", "default": []},
 }

@@ -51,9 +51,11 @@ options:
     default: []
   delivered:
     description:
-      - Whether people were told, by place, of what an earlier call with O(announce) returned. No run is added then.
-      - Where they were not the next run gets the bodies again.
-    type: dict
+      - The places at which people were told of what an earlier call with O(announce) returned. No run is added then.
+      - For the other places of that call the next run gets the bodies again.
+    type: list
+    elements: str
+    choices: [webhook, slack]
   report_path:
     description: Folder of the reports, which the bodies name.
     type: str

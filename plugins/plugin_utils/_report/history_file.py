@@ -70,15 +70,13 @@ def add(folder: str, target: str, entry: Entry, places: t.Collection[str] = ()) 
         return History(others, before.announced, before.set_aside), claimed
 
 
-def announced(folder: str, target: str, key: str, delivered: t.Mapping[str, bool]) -> None:
-    """Note where people were told of the key; where they could not be the next run tries again. Raises OSError."""
+def announced(folder: str, target: str, key: str, places: t.Collection[str]) -> None:
+    """Note at which places people were told of the key; where they could not be the next run tries again. Raises OSError."""
     with _held(folder, target) as path:
         before = _read(path)
-        told = {
-            place: Announced(key if arrived else before.announced.get(place, Announced()).key)
-            for place, arrived in delivered.items()
-        }
-        _write(path, before.entries, {**before.announced, **told})
+        # one that was claimed and not reached is free again
+        known = {place: Announced(told.key) if told.claimed == key else told for place, told in before.announced.items()}
+        _write(path, before.entries, {**known, **dict.fromkeys(places, Announced(key))})
 
 
 @contextlib.contextmanager

@@ -265,17 +265,17 @@ def claims(folder, entry, places=("webhook",)):
     return history_file.add(str(folder), "prod", entry, places)[1]
 
 
-def told_them(folder, entry, **delivered):
-    history_file.announced(str(folder), "prod", entry.key, delivered)
+def told_them(folder, entry, *places):
+    history_file.announced(str(folder), "prod", entry.key, places)
 
 
 def test_people_are_told_once_of_a_change(tmp_path):
     assert claims(tmp_path, run(1)) == ["webhook"]
-    told_them(tmp_path, run(1), webhook=True)
+    told_them(tmp_path, run(1), "webhook")
     assert claims(tmp_path, run(2)) == []
     assert claims(tmp_path, run(3, confidence="confirmed")) == []  # no other answer
     assert claims(tmp_path, healthy(4)) == ["webhook"]
-    told_them(tmp_path, healthy(4), webhook=True)
+    told_them(tmp_path, healthy(4), "webhook")
     assert claims(tmp_path, healthy(5)) == []
     assert claims(tmp_path, run(6)) == ["webhook"]
 
@@ -292,7 +292,7 @@ def test_of_runs_at_the_same_time_one_tells(tmp_path):
 def test_what_could_not_be_delivered_is_tried_again_there_only(tmp_path):
     both = ("webhook", "slack")
     assert claims(tmp_path, run(1), both) == ["webhook", "slack"]
-    told_them(tmp_path, run(1), webhook=True, slack=False)
+    told_them(tmp_path, run(1), "webhook")
     assert claims(tmp_path, run(2), both) == ["slack"]
 
 
@@ -305,6 +305,6 @@ def test_who_was_ended_before_it_told_is_not_waited_for(tmp_path, monkeypatch):
 
 def test_runs_survive_what_is_told(tmp_path):
     claims(tmp_path, run(1))
-    told_them(tmp_path, run(1), webhook=True)
+    told_them(tmp_path, run(1), "webhook")
     assert history_file.add(str(tmp_path), "prod", run(2))[0].entries == [run(1)]
     assert dataclasses.asdict(history_file.add(str(tmp_path), "prod", run(3))[0].announced["webhook"])["key"] == run(1).key
