@@ -56,14 +56,16 @@ class ActionModule(ActionBase):
 def _kept(arguments: dict[str, t.Any]) -> dict[str, t.Any]:
     """Raises OSError."""
     diagnosis, evidence = arguments["diagnosis"], arguments["evidence"]
-    folder = absolute(arguments["path"])
-    target = target_name(diagnosis)
+    folder, name = absolute(arguments["path"]), history_file.file_name(diagnosis)
     entry = history.entry_of(diagnosis, evidence, gathered_at(evidence) or str(rfc3339(datetime.now(timezone.utc))))
     if arguments["delivered"] is not None:
-        history_file.announced(folder, target, entry.key, arguments["delivered"])
+        history_file.announced(folder, name, entry.key, arguments["delivered"])
         return {}
-    before, places = history_file.add(folder, target, entry, arguments["announce"])
-    told = history.as_json(history.told_of(before.entries, entry), history.titles_of(diagnosis), before.set_aside)
+    left_out = history.left_out(diagnosis)
+    if left_out:
+        return {"history": history.not_counted(left_out), "announcement": {}}
+    known, places = history_file.add(folder, name, entry, arguments["announce"])
+    told = history.as_json(history.told_of(known.entries, entry), history.titles_of(diagnosis), known.set_aside)
     return {"history": told, "announcement": _announcement(arguments, told, places) if places else {}}
 
 
@@ -72,7 +74,7 @@ def _announcement(arguments: dict[str, t.Any], told: dict[str, t.Any], places: l
     # Imported here: most runs have nothing to tell.
     from ansible_collections.sre.backup_sync.plugins.plugin_utils._report import notification
 
-    report = report_folder(arguments["report_path"], target_name(arguments["diagnosis"]))
     together = {name: arguments[name] for name in ("evidence", "diagnosis")}
-    diagnosis = renamed(together, arguments["rename"])["diagnosis"]
-    return {place: notification.BODIES[place](diagnosis, told, report) for place in places}
+    shown = renamed({**together, "history": told}, arguments["rename"])
+    report = report_folder(arguments["report_path"], target_name(shown["diagnosis"]))
+    return {place: notification.BODIES[place](shown["diagnosis"], shown["history"], report) for place in places}

@@ -67,10 +67,10 @@ class ActionModule(ActionBase):
         arguments = plain(arguments)
         problems = report_problems(arguments)
         if arguments["rename"]:  # of a wrong choice nobody knows what it was to hide, so all names are
-            together = {name: arguments[name] for name in ("evidence", "diagnosis")}
+            together = {name: arguments[name] for name in ("evidence", "diagnosis", "history")}
             arguments.update(renamed(together, KINDS if problems else arguments["rename"]))
         diagnosis = arguments["diagnosis"]
-        folder, files, problem = (None, [], " ".join(problems)) if problems else _write(arguments)
+        folder, files, problem = (None, [], " ".join(problems)) if problems else _written(arguments)
         lines = report_lines(diagnosis, where=folder, history=arguments["history"])
         if problems or "text" in arguments["formats"]:
             # the log of Ansible gets the words alone
@@ -92,13 +92,19 @@ def _coloured(line: str) -> str:
     return stringc(line, colour) if colour else line
 
 
-def _write(arguments: dict[str, t.Any]) -> tuple[str | None, list[str], str | None]:
+def _written(arguments: dict[str, t.Any]) -> tuple[str | None, list[str], str | None]:
     """(folder, paths written, one sentence when they could not be)."""
     diagnosis = arguments["diagnosis"]
     folder = report_folder(arguments["path"], target_name(diagnosis))
     if folder is None:
         return None, [], None
-    files = files_of(arguments["formats"], diagnosis, arguments["evidence"], folder, arguments["history"])
+    files: dict[str, str] = {}
+    broken = []
+    for form in arguments["formats"]:
+        try:
+            files.update(files_of([form], diagnosis, arguments["evidence"], folder, arguments["history"]))
+        except Exception as exc:  # pylint: disable=broad-exception-caught  # no fault of one format may take the others
+            broken.append(f"formats (sync_report_formats): {form} cannot be made of this evidence ({exc!r}); leave it out.")
     try:
         write_files(folder, files)
     except OSError as exc:
@@ -107,7 +113,7 @@ def _write(arguments: dict[str, t.Any]) -> tuple[str | None, list[str], str | No
             "give a folder that this user may write to, or leave it empty for no files."
         )
         return None, [], sentence
-    return folder, [os.path.join(folder, file) for file in files], None
+    return folder, [os.path.join(folder, file) for file in files], " ".join(broken) or None
 
 
 def _red(diagnosis: dict[str, t.Any], fail_on: str) -> str | None:

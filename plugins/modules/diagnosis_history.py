@@ -16,9 +16,10 @@ author:
 description:
   - Adds a diagnosis to the history of its target and tells since when it is so, what is new, resolved or flapping, and which
     way the exposure goes.
-  - A target has one file, with a run a line, of which the newest 1,000 are kept. Runs that end at the same time wait for each
+  - A pair has one file, with a run a line, of which the newest 1,000 are kept. Runs that end at the same time wait for each
     other, a run that is killed leaves the file whole, and a file that cannot be read is set aside and said.
-  - The same evidence diagnosed again is the same run, and is not counted twice.
+  - The same evidence diagnosed again is the same run, and is not counted twice. A run that left out steps is not counted at all;
+    then RV(history) says so and has no other members.
 attributes:
   check_mode:
     support: full
@@ -107,13 +108,17 @@ history:
       description: Time, status and cause of the run before; V(null) in the first run.
       type: dict
       returned: success
+    other:
+      description: Time, status and cause of the last run with another status, cause or readiness; V(null) without one.
+      type: dict
+      returned: success
     new:
-      description: Rules that fired now and not before.
+      description: Rules that fired now, and did not in the last run that could tell.
       type: list
       elements: str
       returned: success
     resolved:
-      description: Rules that fired before and are clear now.
+      description: Rules that are clear now, and fired in the last run that could tell.
       type: list
       elements: str
       returned: success
@@ -140,7 +145,7 @@ history:
       elements: str
       returned: success
     exposure:
-      description: Time and worst exposure in seconds of the last 60 runs.
+      description: Time, readiness and worst exposure in seconds of the last 60 runs.
       type: list
       elements: dict
       returned: success

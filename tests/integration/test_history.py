@@ -82,7 +82,8 @@ class Listener:
 def replay(folder: Path, bundle: dict[str, t.Any], minute: int, *arguments: str, **values: t.Any) -> harness.Run:
     """A run over the evidence as if it had been gathered at that minute; the history is in the folder `history`."""
     told = copy.deepcopy(bundle)
-    told["evidence"]["jobs"]["observed_at"] = f"2026-11-21T23:{minute:02}:00Z"
+    for step in ("jobs", "recovery_points"):
+        told["evidence"][step]["observed_at"] = f"2026-11-21T23:{minute:02}:00Z"
     place = folder / f"run-{minute}"
     place.mkdir(parents=True)
     (place / "evidence.json").write_text(json.dumps(told))
@@ -90,21 +91,28 @@ def replay(folder: Path, bundle: dict[str, t.Any], minute: int, *arguments: str,
     return harness.play(place, values, *arguments, playbook=REPLAY)
 
 
+def the_file(folder: Path) -> Path:
+    """The history of the only target."""
+    [file] = (folder / "history").glob("*.jsonl")
+    return file
+
+
 def runs_of(folder: Path) -> list[dict[str, t.Any]]:
     """The runs in the history of the only target."""
-    [file] = (folder / "history").glob("*.jsonl")
+    file = the_file(folder)
     return [row for line in file.read_text().splitlines() if "status" in (row := json.loads(line))]
 
 
 def test_the_report_says_since_when_and_what_changed(tmp_path: Path) -> None:
     formats = ["text", "json", "html", "markdown"]
     assert replay(tmp_path, healthy(), 1).code == 0
-    assert replay(tmp_path, FAILING, 2).code == 0
+    second = replay(tmp_path, FAILING, 2)
+    assert second.code == 0
+    assert "CHANGED     disaster recovery is not ready, before ready; new: " in second.output
     run = replay(tmp_path, FAILING, 5, sync_report_dir=str(tmp_path / "report"), sync_report_formats=formats)
     assert run.code == 0, run.output[-3000:]
     since = "FAILING since 2026-11-21 23:02Z (3 min), 2 runs in a row; before that healthy"
     assert f"SINCE       {since}" in run.output
-    assert "worst exposure grows: 10 min at 2026-11-21 23:01Z, 6 h 30 min now" in " ".join(run.output.split())
     [report] = (tmp_path / "report").iterdir()
     assert since in (report / "report.txt").read_text() and since in (report / "report.html").read_text()
     assert since in (report / "report.md").read_text()
@@ -122,7 +130,7 @@ def test_ten_runs_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
 
 def test_a_damaged_history_is_set_aside_and_said(tmp_path: Path) -> None:
     replay(tmp_path, FAILING, 1)
-    [file] = (tmp_path / "history").glob("*.jsonl")
+    file = the_file(tmp_path)
     file.write_text(file.read_text() + '{"at": "2026-11-2')
     run = replay(tmp_path, FAILING, 2)
     assert run.code == 0 and "the history was damaged" in " ".join(run.output.split())
@@ -137,7 +145,7 @@ def test_people_are_told_of_a_change_once(tmp_path: Path) -> None:
             "sync_report_notify_slack": listener.address("slack"),
             "sync_report_dir": str(tmp_path / "report"),
         }
-        outputs = [replay(tmp_path, bundle, minute, **places) for minute, bundle in enumerate([healthy(), FAILING, FAILING, healthy()])]
+        outputs = [replay(tmp_path, bundle, minute, "-v", **places) for minute, bundle in enumerate([healthy(), FAILING, FAILING, healthy()])]
         assert [run.code for run in outputs] == [0] * 4, outputs[1].output[-3000:]
         told = [(got["path"].split("/")[1], got["body"].get("status") or got["body"]["text"]) for got in listener.got]
     assert told == [
@@ -190,6 +198,37 @@ def test_hostile_text_is_told_as_it_is(name: str, tmp_path: Path) -> None:
         assert shown in listener.got[0]["body"]["text"] and "\x1b[31m" not in run.output
 
 
+def test_a_history_that_cannot_be_kept_does_not_take_the_diagnosis_away(tmp_path: Path) -> None:
+    replay(tmp_path, healthy(), 1)
+    file = the_file(tmp_path)
+    file.unlink()
+    file.mkdir()
+    with Listener() as listener:
+        values = {"sync_report_notify_webhook": listener.address("hook"), "sync_report_dir": str(tmp_path / "report")}
+        run = replay(tmp_path, FAILING, 2, **values, sync_report_fail_on="failing")
+    said = " ".join(run.output.split())
+    assert "STATUS FAILING CHANGED what is new cannot be told: path (sync_report_history_dir)" in said, run.output[-3000:]
+    assert run.code == 2 and (tmp_path / "report" / "t" / "diagnosis.json").exists()
+    assert "fail_on=failing asks to stop here" in said
+
+
+@pytest.mark.parametrize("given", [None, " ", ""])
+def test_an_empty_folder_is_no_history(given: str | None, tmp_path: Path) -> None:
+    run = replay(tmp_path, FAILING, 1, sync_report_history_dir=given)
+    assert run.code == 0 and "STATUS      FAILING" in run.output and "CHANGED" not in run.output
+
+
+def test_a_run_of_some_steps_is_not_counted(tmp_path: Path) -> None:
+    some = copy.deepcopy(FAILING)
+    some["evidence"].update(logs=None, jobs={**some["evidence"]["jobs"]})
+    with Listener() as listener:
+        place = {"sync_report_notify_webhook": listener.address("hook")}
+        replay(tmp_path, healthy(), 1, **place)
+        run = replay(tmp_path, some, 2, **place)
+        assert "nothing is kept of this run in the history, as it left out logs" in " ".join(run.output.split())
+        assert listener.got == [] and len(runs_of(tmp_path)) == 1
+
+
 BAD: dict[str, tuple[dict[str, t.Any], str]] = {
     "no history": (
         {"sync_report_notify_webhook": "https://hooks.example/x", "sync_report_history_dir": ""},
@@ -197,7 +236,11 @@ BAD: dict[str, tuple[dict[str, t.Any], str]] = {
     ),
     "no address": (
         {"sync_report_notify_slack": "hooks.example/s3cr3t-t0k3n"},
-        "sync_report_notify_slack: it is no address; give one that begins with https:// or http://.",
+        "sync_report_notify_slack: it is no address; give one that begins with https:// or http:// and holds no blank.",
+    ),
+    "an address with a blank": (
+        {"sync_report_notify_webhook": "https://hooks.example/s3cr3t-t0k3n?x=a b"},
+        "sync_report_notify_webhook: it is no address; give one that begins with https:// or http:// and holds no blank.",
     ),
     "no folder": (
         {"sync_report_history_dir": "/dev/null/history"},
@@ -219,5 +262,7 @@ def test_one_sentence(name: str, playbook: str, tmp_path: Path) -> None:
     said = " ".join(run.output.replace('\\"', '"').replace("\\'", "'").split())
     if playbook == REPLAY and name == "no history":
         sentence = "path (sync_report_history_dir): it is empty; give a folder, without which nobody knows what changed."
-    assert run.code == 2 and sentence in said, run.output[-3000:]
+    # where there is a diagnosis already it is told all the same
+    assert run.code == (0 if playbook == REPLAY else 2) and sentence in said, run.output[-3000:]
+    assert ("STATUS FAILING CHANGED what is new cannot be told" in said) == (playbook == REPLAY)
     assert "Traceback" not in said and "s3cr3t-t0k3n" not in said

@@ -37,6 +37,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+WHEN = "2026-11-21T23:30:00Z"
 WIDTHS = {"desk": 1180, "phone": 390}
 PAIRS = [("cluster", "dns-failure"), ("cluster", "healthy"), ("region", "vault-access-policy"), ("region", "healthy")]
 
@@ -179,7 +180,7 @@ def test_a_printed_page_is_unfolded(browser: Browser, report: Path) -> None:
 @pytest.mark.parametrize("name", [*HOSTILE, "ten megabytes"])
 def test_hostile_evidence_is_inert(browser: Browser, name: str, tmp_path: Path) -> None:
     text = HOSTILE.get(name) or "<b>word</b> " * 900_000
-    file = _written(tmp_path, html(hostile(text), hostile_bundle(text), where=text))
+    file = _written(tmp_path, html(hostile(text), hostile_bundle(text), gathered_at=WHEN, where=text))
     with Watched(browser, file) as watched:
         watched.open_all()
         watched.page.mouse.move(300, 300)
@@ -193,7 +194,7 @@ def test_hostile_evidence_is_inert(browser: Browser, name: str, tmp_path: Path) 
 
 
 def test_the_policy_of_the_page_stops_what_would_get_in(browser: Browser, tmp_path: Path) -> None:
-    text = html(DIAGNOSIS, BUNDLE).replace("</main>", "<script>document.title = 'ran'</script><img src='https://evil.example/x.png'></main>")
+    text = html(DIAGNOSIS, BUNDLE, gathered_at=WHEN).replace("</main>", "<script>document.title = 'ran'</script><img src='https://evil.example/x.png'></main>")
     with Watched(browser, _written(tmp_path, text)) as watched:
         assert watched.page.title().startswith("FAILING")
         blocked = [did for did in watched.did if did.endswith("The action has been blocked.")]
@@ -212,7 +213,7 @@ def test_a_thousand_resources_stay_readable(browser: Browser, tmp_path: Path) ->
     ]
     points["timeline"] = [{"resource": name, "verdicts": verdicts} for name in names]
     bundle["evidence"]["copy_lag"]["resources"] = [{**lags, "resource": name} for name in names]
-    with Watched(browser, _written(tmp_path, html(told, bundle))) as watched:
+    with Watched(browser, _written(tmp_path, html(told, bundle, gathered_at=WHEN))) as watched:
         assert watched.page.locator("#resources tbody tr").count() == 1000
         assert watched.page.evaluate("document.documentElement.scrollWidth") <= WIDTHS["desk"]
         assert _texts_that_overlap(watched.page) == []

@@ -158,8 +158,9 @@ def query_rate(query: str) -> Rate:
     """The user's own PromQL, which says what the rate is now; the past is the same query at earlier times."""
     own = _own(query)
 
-    def overall(dummy_length_s: float, offset_s: float) -> str:
-        return f"avg(last_over_time({own}[5m:5m]{_offset(offset_s)}) >= 0)"
+    def overall(length_s: float, offset_s: float) -> str:
+        over = f"{own}[{seconds(length_s)}:{seconds(max(length_s / 24, 60))}]{_offset(offset_s)}"
+        return f"avg(avg_over_time({over}) >= 0)"
 
     return Rate(own, own, own, own, overall)
 

@@ -225,7 +225,8 @@ class _Books:
                 self._methods[line.method] += 1
             self._absent += line.absent
             standings[line.resource_arn].add(line)
-            self._timeline.add(line.resource_arn, line.time, line.verdict)
+            if line.verdict != "not_expected":
+                self._timeline.add(line.resource_arn, line.time, line.verdict)
             if line.verdict not in _QUIET:
                 self._points.push((_BADNESS[line.verdict], line.time or 0.0, self._arns(line)), line)
         return standings

@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import human, parse_time
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _aws_cron, _schedule
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import figure, rows, step, text, value
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import figure, rows, step, text, texts
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words import Json, member
 
 WIDTH = 960.0
@@ -34,9 +34,9 @@ _DAY_S = 86400.0
 _TICKS = (900, 1800, 3600, 7200, 10800, 21600, 43200, _DAY_S, 2 * _DAY_S, 7 * _DAY_S, 14 * _DAY_S, 28 * _DAY_S, 91 * _DAY_S)
 _MOST_TICKS = 8
 
-# What became of a point, in the words of both ledgers.
+# What became of a point, in the words of both ledgers. One that expired as it was to is neither there nor lost: left out.
 FATES = {
-    "there": ("matched", "copied", "pruned", "expired_by_design", "source_expired"),
+    "there": ("matched", "copied", "pruned", "source_expired"),
     "lost": ("overdue", "missing", "failed", "never_started", "gap", "not_ready", "unusable"),
     "open": ("in_flight", "in_progress", "pending"),
     "unclear": ("ambiguous", "unknown", "orphan"),
@@ -152,9 +152,15 @@ def _timed(verdicts: Json) -> list[tuple[float, str, str]]:
     for verdict in verdicts:
         fate = _FATE_OF.get(verdict)
         if fate:
-            moments = (parse_time(at) for at in value(verdicts, verdict) or () if isinstance(at, str))
-            found += [(moment.timestamp(), fate, verdict) for moment in moments if moment]
+            moments = map(epoch, texts(verdicts, verdict))
+            found += [(moment, fate, verdict) for moment in moments if moment is not None]
     return sorted(found)
+
+
+def epoch(at: t.Any) -> float | None:
+    """A time as epoch seconds; None where it is none, or none that anybody means."""
+    moment = parse_time(at)
+    return moment.timestamp() if moment is not None and 1970 < moment.year < 2200 else None
 
 
 def _start(times: list[float], now: float, rpo_s: float | None) -> float:
@@ -186,18 +192,26 @@ class _Axis:
 
 def _lane(row: Json, points: list[tuple[float, str, str]], y: float, axis: _Axis) -> Lane:
     marks = [
-        Mark(axis.at(at), fate, f"{datetime.fromtimestamp(at, timezone.utc):%Y-%m-%d %H:%MZ} {verdict.replace('_', ' ')}")
+        Mark(axis.at(at), fate, f"{_day(at)} {verdict.replace('_', ' ')}")
         for at, fate, verdict in points
         if at >= axis.start
     ]
-    newest = parse_time(text(row, "newest_matched_at"))
-    begun = newest.timestamp() if newest else axis.start
+    newest = epoch(text(row, "newest_matched_at"))
+    begun = axis.start if newest is None else newest
     left, right = axis.at(begun), axis.at(axis.end)
-    kind = {"ready": "good", "not_ready": "bad"}.get(str(row.get("verdict")), "unclear")
     exposure = figure(row, "exposure_s")
-    told = f"{row['resource']}: " + ("no usable copy" if newest is None else f"newest copy is of {newest:%Y-%m-%d %H:%MZ}")
+    told = f"{row['resource']}: " + ("no usable copy of known age" if newest is None else f"newest copy is of {_day(newest)}")
     told += f", exposure {human(exposure)}" if exposure is not None else ""
-    return Lane(row["resource"], y, marks, (left, round(right - left, 1), kind), begun < axis.start, told)
+    return Lane(row["resource"], y, marks, (left, round(right - left, 1), _standing(row)), begun < axis.start, told)
+
+
+def _day(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, timezone.utc):%Y-%m-%d %H:%MZ}"
+
+
+def _standing(row: Json) -> str:
+    """How a resource stands in a disaster, or whatever says so as readiness does."""
+    return {"ready": "good", "not_ready": "bad"}.get(str(row.get("verdict")), "unclear")
 
 
 def _said(resources: list[Json], rpo_s: float | None) -> str:
@@ -214,7 +228,7 @@ def exposure(diagnosis: Json) -> Drawing | None:
     ready = member(diagnosis, "dr_readiness")
     rpo_s = figure(ready, "rpo_s")
     lengths = [
-        (str(row.get("resource")), length, rpo_s, "bad" if row.get("verdict") == "not_ready" else "good")
+        (str(row.get("resource")), length, rpo_s, _standing(row))
         for row in rows(ready, "resources")
         if (length := figure(row, "exposure_s")) is not None
     ]
@@ -232,7 +246,9 @@ def lag(evidence: t.Any) -> Drawing | None:
 
 
 def _late(row: Json) -> str:
-    return "bad" if row.get("verdict") in ("late", "overdue") else "good"
+    if (figure(row, "lag_s") or 0.0) < 0:  # a clock is wrong
+        return "unclear"
+    return {"late": "bad", "overdue": "bad", "on_time": "good", "in_flight": "good"}.get(str(row.get("verdict")), "unclear")
 
 
 def _bars(lengths: list[tuple[str, float, float | None, str]], what: str, limit_name: str) -> Drawing | None:
@@ -247,7 +263,8 @@ def _bars(lengths: list[tuple[str, float, float | None, str]], what: str, limit_
         place = None if limit is None else round(GUTTER + limit * scale, 1)
         bars.append(Bar(name, 6 + (index + 0.5) * ROW, round(max(length, 0.0) * scale, 1), place, kind, told))
     bad = sum(kind == "bad" for dummy, dummy2, dummy3, kind in lengths)
-    said = f"The {what} of {len(lengths)} resources; {bad} of them beyond what is allowed. The longest: {human(lengths[0][1])}."
+    longest_of_all = human(max(length for dummy, length, dummy2, dummy3 in lengths))
+    said = f"The {what} of {len(lengths)} resources; {bad} of them beyond what is allowed. The longest: {longest_of_all}."
     return Drawing(height=len(shown) * ROW + 12, said=said, left_out=len(lengths) - len(shown), bars=bars)
 
 
@@ -261,8 +278,10 @@ def success(evidence: t.Any) -> Drawing | None:
     threshold = figure(rate, "threshold")
     usual = next((found for name in ("baseline", "previous_avg") if (found := figure(rate, name)) is not None), None)
 
+    stale = text(rate, "verdict") in ("stale", "series_gone", "target_down")  # the last value, repeated, is no success
+
     def kind(length: float) -> str:
-        return "bad" if threshold is not None and length < threshold else "good"
+        return "unclear" if stale else "bad" if threshold is not None and length < threshold else "good"
 
     lines = [("threshold", threshold), ("before", usual)]
     return _columns(metrics, "success_rate", "success rate", 1.0, lines, lambda found: f"{found:.1%}", kind)
@@ -297,7 +316,8 @@ def _columns(
     marks = []
     for index, (part, found) in enumerate(zip(parts, figures)):
         when = f"{_clock(part.get('start'))} to {_clock(part.get('end'))}"
-        told = f"{when}: {'nothing ran' if found is None else words(found)}"
+        nothing = "nothing ran" if part.get("runs") == 0 else "no figure"
+        told = f"{when}: {nothing if found is None else words(found)}"
         share = 0.0 if found is None else max(0.0, min(found / top, 1.0))
         marks.append(Mark(round(LEFT + index * width, 1), "none" if found is None else kind(found), told, round(share * COLUMNS, 1)))
     drawn = [
@@ -316,31 +336,31 @@ def _columns(
 
 def trend(history: Json, rpo_s: float | None) -> Drawing | None:
     """The worst exposure of the last runs against the RPO."""
-    told = [(row.get("at"), figure(row, "worst_exposure_s")) for row in rows(history, "exposure")]
-    shown = [(at, length) for at, length in told if length is not None]
+    told = [(row, figure(row, "worst_exposure_s")) for row in rows(history, "exposure")]
+    shown = [(_clock(row.get("at")), length, row.get("readiness")) for row, length in told if length is not None]
     if len(shown) < 2:
         return None
-    top = max([length for dummy, length in shown] + [rpo_s or 0.0]) * 1.1 or 1.0
+    top = max([length for dummy, length, dummy2 in shown] + [rpo_s or 0.0]) * 1.1 or 1.0
     width = (WIDTH - LEFT - RIGHT) / len(shown)
     marks = [
         Mark(
             round(LEFT + index * width, 1),
-            "bad" if rpo_s is not None and length > rpo_s else "good",
-            f"{_clock(at)}: {human(length)}",
+            _standing({"verdict": readiness}),  # the worst resource may have no exposure, for want of any copy
+            f"{at}: {human(length)}, {str(readiness).replace('_', ' ')}",
             round(max(0.0, length / top) * COLUMNS, 1),
         )
-        for index, (at, length) in enumerate(shown)
+        for index, (at, length, readiness) in enumerate(shown)
     ]
     lines = [] if rpo_s is None else [Mark(0.0, "rpo", f"RPO {human(rpo_s)}", round(rpo_s / top * COLUMNS, 1))]
     every = max(1, -(-len(shown) // _MOST_TICKS))
-    ticks = [Mark(marks[index].x, "tick", _clock(shown[index][0])) for index in range(0, len(shown), every)]
+    ticks = [Mark(marks[index].x, "tick", shown[index][0]) for index in range(0, len(shown), every)]
     said = f"The worst exposure of {len(shown)} runs, from {human(shown[0][1])} to {human(shown[-1][1])}."
     return Drawing(height=TOP + COLUMNS + 34, said=said, ticks=ticks, lines=lines, marks=marks)
 
 
 def _clock(at: t.Any) -> str:
-    moment = parse_time(at) if isinstance(at, str) else None
-    return f"{moment:%m-%d %H:%M}" if moment else "?"
+    moment = epoch(at)
+    return "?" if moment is None else f"{datetime.fromtimestamp(moment, timezone.utc):%m-%d %H:%M}"
 
 
 # --------------------------------------------------------------------------------------------------------- the hours
@@ -384,7 +404,7 @@ def _pruned(summary: Json) -> str:
     good, bad = (figure(summary, "horizon", f"{name}_limit") for name in ("successful", "failed"))
     if good is None or bad is None:
         return ""
-    return f" Only Jobs that are still there count: of each CronJob {good:.0f} good and {bad:.0f} failed are kept."
+    return f" Only Jobs that are still there count: of a CronJob as few as {good:.0f} good and {bad:.0f} failed are kept."
 
 
 def scheduled_hours(evidence: t.Any, now: float | None) -> set[int]:
@@ -392,7 +412,11 @@ def scheduled_hours(evidence: t.Any, now: float | None) -> set[int]:
     if now is None:
         return set()
     near = datetime.fromtimestamp(now, timezone.utc)
-    cronjobs = {(text(row, "schedule"), text(row, "time_zone")) for row in rows(step(evidence, "jobs"), "cronjobs")}
+    cronjobs = {
+        (text(row, "schedule"), text(row, "time_zone"))
+        for row in rows(step(evidence, "jobs"), "cronjobs")
+        if not row.get("suspended")
+    }
     rules = {
         (text(row, "schedule"), text(row, "timezone"))
         for row in rows(step(evidence, "copy_rules"), "rules")

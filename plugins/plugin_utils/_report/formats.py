@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import typing as t
+from datetime import datetime, timedelta
 
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import newest_reading
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import parse_time, rfc3339
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import figure, step, text
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.text import whole_report
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words import Json
 
@@ -32,7 +34,7 @@ def files_of(
     if "html" in formats:
         from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.html import html
 
-        found["report.html"] = html(diagnosis, evidence, where=where, history=history)
+        found["report.html"] = html(diagnosis, evidence, gathered_at=gathered_at(evidence), where=where, history=history)
     if "markdown" in formats:
         from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.markdown import markdown
 
@@ -49,8 +51,22 @@ def files_of(
 
 
 def gathered_at(evidence: t.Any) -> str | None:
-    """When the newest step of the bundle was gathered (RFC 3339); None where nobody says."""
-    return newest_reading(evidence.get("evidence")) if isinstance(evidence, dict) else None
+    """When the newest step of the bundle was gathered, by the clock of the machine that did (RFC 3339).
+
+    None where nobody says. The servers' own clocks may differ by hours, and then runs would change places.
+    """
+    gathered = evidence.get("evidence") if isinstance(evidence, dict) else None
+    read = [_on_our_clock(step(gathered, name)) for name in gathered] if isinstance(gathered, dict) else []
+    newest = max((moment for moment in read if moment is not None), default=None)
+    return rfc3339(newest)
+
+
+def _on_our_clock(read: Json) -> datetime | None:
+    moment = parse_time(text(read, "observed_at"))
+    try:
+        return moment and moment - timedelta(seconds=figure(read, "clock", "offset_s") or 0.0)
+    except OverflowError:  # a time at the end of the calendar
+        return None
 
 
 def _json(value: t.Any) -> str:

@@ -21,14 +21,15 @@ SHOWN_RUNS = 60  # of the exposure, in a drawing
 _LOOKED_AT = 12  # runs, this one included, in which something flaps
 _FLAPS = 3  # changes among these that make it flapping
 _TREND_RUNS = 24
-_TREND_SHARE, _TREND_S = 0.1, 60.0  # a change of the exposure that is one
+_TREND_SHARE = 0.1  # by which the exposure has to grow
 
 
 @dataclass(frozen=True)
 class Entry:
     """One run. at: when its evidence was gathered (RFC 3339). run: what tells it from another of the same second.
 
-    fired, unknown: ids of rules. rules: the name of the rule set.
+    fired: ids of rules; open: those of which it tells neither that they are so nor that they are not (unknown, accepted).
+    Rules of severity info are left out: what they tell is no trouble. rules: the name of the rule set.
     """
 
     at: str
@@ -40,7 +41,7 @@ class Entry:
     worst_exposure_s: float | None = None
     rpo_s: float | None = None
     fired: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
     rules: str | None = None
 
     @property
@@ -58,18 +59,20 @@ class Told:
     """What the history says of a run. since, previous: None where nothing earlier is known."""
 
     entry: Entry
-    runs: int = 1  # that are known, this one included
+    runs: int = 1  # up to this one, which counts
+    later: bool = False  # whether the history has later ones: old evidence was diagnosed
     since: str | None = None
     since_start: bool = False  # the history begins with it, so it may be older
     in_a_row: int = 1
     previous: Entry | None = None
+    other: Entry | None = None  # the last one with another answer
     status_before: str | None = None
     new: list[str] = field(default_factory=list)  # ids of rules, as all of these
     resolved: list[str] = field(default_factory=list)
     flapping: list[str] = field(default_factory=list)
     status_changes: int = 0
     rules_changed: bool = False
-    exposure: list[tuple[str, float]] = field(default_factory=list)
+    exposed: list[Entry] = field(default_factory=list)  # runs that know the worst exposure
 
     @property
     def changed(self) -> bool:
@@ -77,13 +80,19 @@ class Told:
         return self.previous is not None and self.previous.key != self.entry.key
 
 
+def left_out(diagnosis: Json) -> list[str]:
+    """Steps that the run left out by a tag: what it says is no part of a history, as it did not look."""
+    return [str(row.get("step")) for row in rows(diagnosis, "gaps") if row.get("outcome") == "not_run"]
+
+
 def entry_of(diagnosis: Json, evidence: t.Any, at: str) -> Entry:
     """What is kept of a run; the same evidence makes the same run again."""
-    whole = json.dumps(evidence or diagnosis, sort_keys=True, default=str, ensure_ascii=True)
     ready, cause = member(diagnosis, "dr_readiness"), member(diagnosis, "root_cause")
+    whole = json.dumps(evidence or [at, diagnosis], sort_keys=True, default=str)
     states: dict[str, list[str]] = {}
     for row in rows(diagnosis, "findings"):
-        states.setdefault(str(row.get("state")), []).append(str(row.get("rule")))
+        if row.get("severity") != "info":
+            states.setdefault(str(row.get("state")), []).append(str(row.get("rule")))
     return Entry(
         at=at,
         run=hashlib.sha256(whole.encode()).hexdigest()[:12],
@@ -94,7 +103,7 @@ def entry_of(diagnosis: Json, evidence: t.Any, at: str) -> Entry:
         worst_exposure_s=figure(ready, "worst_exposure_s"),
         rpo_s=figure(ready, "rpo_s"),
         fired=tuple(sorted(states.get("fired", ()))),
-        unknown=tuple(sorted(states.get("unknown", ()))),
+        open=tuple(sorted([*states.get("unknown", ()), *states.get("accepted", ())])),
         rules=text(diagnosis, "rule_set"),
     )
 
@@ -105,7 +114,7 @@ def entry_from(row: t.Any) -> Entry:
         raise ValueError("no run")
     numbers = {name: figure(row, name) for name in ("worst_exposure_s", "rpo_s")}
     words = {name: text(row, name) for name in ("cause", "confidence", "readiness", "rules")}
-    listed = {name: tuple(texts(row, name)) for name in ("fired", "unknown")}
+    listed = {name: tuple(texts(row, name)) for name in ("fired", "open")}
     told: dict[str, t.Any] = {"at": row["at"], "run": str(row.get("run")), "status": row["status"], **numbers, **words, **listed}
     return Entry(**{each.name: told[each.name] for each in fields(Entry)})
 
@@ -115,14 +124,16 @@ def titles_of(diagnosis: Json) -> dict[str, str]:
     return {str(row.get("rule")): str(row.get("title") or row.get("rule")) for row in rows(diagnosis, "findings")}
 
 
-def told_of(earlier: t.Sequence[Entry], entry: Entry) -> Told:
-    """What the earlier runs say about this one. earlier: the oldest first."""
-    before = [each for each in earlier if _moment(each) <= _moment(entry) and each.run != entry.run]
-    told = Told(entry=entry, runs=len(before) + 1, since=entry.at, since_start=True)
-    told.exposure = [(each.at, each.worst_exposure_s) for each in [*before, entry] if each.worst_exposure_s is not None]
+def told_of(known: t.Sequence[Entry], entry: Entry) -> Told:
+    """What the runs that are known say about this one. known: the oldest first; this one may be among them."""
+    others = [each for each in known if each.run != entry.run]
+    before = [each for each in others if each.at <= entry.at]
+    told = Told(entry=entry, runs=len(before) + 1, later=len(before) < len(others), since=entry.at, since_start=True)
+    told.exposed = [each for each in [*before, entry] if each.worst_exposure_s is not None]
     if not before:
         return told
     told.previous = before[-1]
+    told.other = next((each for each in reversed(before) if each.key != entry.key), None)
     for each in reversed(before):
         if each.status != entry.status:
             told.since_start, told.status_before = False, each.status
@@ -132,21 +143,26 @@ def told_of(earlier: t.Sequence[Entry], entry: Entry) -> Told:
     told.status_changes = sum(one.status != other.status for one, other in zip(recent, recent[1:]))
     told.rules_changed = None not in (entry.rules, before[-1].rules) and entry.rules != before[-1].rules
     told.flapping = [rule for rule in sorted({rule for each in recent for rule in each.fired}) if _flaps(rule, recent)]
-    known = {rule for rule in entry.fired if rule not in before[-1].unknown}
-    told.new = sorted(known - set(before[-1].fired) - set(told.flapping))
-    gone = set(before[-1].fired) - set(entry.fired) - set(entry.unknown)
-    told.resolved = sorted(gone - set(told.flapping))
+    fired = {rule for each in before for rule in each.fired}
+    told.new = [
+        rule for rule in entry.fired if rule not in told.flapping and _last_known(rule, before) is False
+    ]
+    told.resolved = [
+        rule
+        for rule in sorted(fired - set(entry.fired) - set(entry.open) - set(told.flapping))
+        if _last_known(rule, before)
+    ]
     return told
 
 
-def _moment(entry: Entry) -> float:
-    moment = parse_time(entry.at)
-    return moment.timestamp() if moment else 0.0
+def _last_known(rule: str, before: t.Sequence[Entry]) -> bool | None:
+    """Whether it fired in the last run that could tell; None where none could."""
+    return next((rule in each.fired for each in reversed(before) if rule not in each.open), None)
 
 
 def _flaps(rule: str, recent: t.Sequence[Entry]) -> bool:
     """Whether it came and went; runs in which nobody could tell do not count."""
-    states = [rule in each.fired for each in recent if rule not in each.unknown]
+    states = [rule in each.fired for each in recent if rule not in each.open]
     return sum(one != other for one, other in zip(states, states[1:])) >= _FLAPS
 
 
@@ -157,13 +173,12 @@ def since_in_words(told: Told) -> str:
     """`FAILING since 2026-11-21 12:00Z (8 h), 9 runs in a row; before that healthy`"""
     status = told.entry.status.upper()
     if told.runs == 1:
-        return f"{status}; this is the first run in the history"
+        return f"{status}; this is the {'earliest' if told.later else 'first'} run in the history"
     if told.in_a_row == 1:
         words = f"{status} since this run"
     else:
-        length = _moment(told.entry) - (_stamp(told.since) or 0.0)
-        words = f"{status} {'at least since' if told.since_start else 'since'} {_minute(told.since)} ({human(length)})"
-        words += f", {told.in_a_row} runs in a row"
+        words = f"{status} {'at least since' if told.since_start else 'since'} {_minute(told.since)}"
+        words += f" ({human(_seconds(told.since, told.entry.at))}), {told.in_a_row} runs in a row"
     words += f"; before that {told.status_before}" if told.status_before else ""
     if told.status_changes >= _FLAPS:
         words += f"; the status flaps: {told.status_changes} changes in the last {min(told.runs, _LOOKED_AT)} runs"
@@ -173,32 +188,42 @@ def since_in_words(told: Told) -> str:
 def changes_in_words(told: Told, titles: t.Mapping[str, str]) -> list[str]:
     """A sentence for each kind of change since the run before. titles: of rules, by id."""
     found = []
-    previous = told.previous
-    if previous is not None and previous.status == told.entry.status and previous.cause != told.entry.cause:
-        found.append(f"another cause: {told.entry.cause or 'none'}, before {previous.cause or 'none'}")
+    previous, entry = told.previous, told.entry
+    if previous is not None and previous.status == entry.status and previous.cause != entry.cause:
+        found.append(f"another cause: {entry.cause or 'none'}, before {previous.cause or 'none'}")
+    if previous is not None and previous.readiness != entry.readiness:
+        found.append(f"disaster recovery is {_spaced(entry.readiness)}, before {_spaced(previous.readiness)}")
     for name, rules in (("new", told.new), ("resolved", told.resolved), ("flapping", told.flapping)):
         if rules:
             found.append(f"{name}: {'; '.join(dict.fromkeys(titles.get(rule, rule) for rule in rules))}")
     if told.rules_changed and previous is not None:
-        found.append(f"the rules changed ({previous.rules} to {told.entry.rules}): what is new or resolved may come from that")
+        found.append(f"the rules changed ({previous.rules} to {entry.rules}): what is new or resolved may come from that")
     trend = trend_in_words(told)
     return [*found, trend] if trend else found
 
 
 def trend_in_words(told: Told) -> str | None:
-    """Which way the worst exposure goes over the last runs; None where it does not move or is not known."""
-    recent = told.exposure[-_TREND_RUNS:]
-    if len(recent) < 2 or recent[-1][0] != told.entry.at:
+    """Whether the worst exposure goes on to grow, or is back within the RPO; None where it does neither.
+
+    Between two copies every exposure grows, so within the RPO that says nothing. That it shrinks says nothing either: a
+    resource that lost its last copy has no exposure at all, and is the worst all the same.
+    """
+    recent = told.exposed[-_TREND_RUNS:]
+    if len(recent) < 2 or recent[-1].run != told.entry.run:
         return None
-    (first_at, first), last = recent[0], recent[-1][1]
-    if abs(last - first) <= max(_TREND_S, _TREND_SHARE * max(first, last)):
-        return None
-    return f"worst exposure {'grows' if last > first else 'shrinks'}: {human(first)} at {_minute(first_at)}, {human(last)} now"
+    half = (len(recent) + 1) // 2
+    earlier, later = (max(each.worst_exposure_s or 0.0 for each in part) for part in (recent[:half], recent[half:]))
+    now = told.entry.worst_exposure_s or 0.0
+    if told.entry.readiness == "not_ready" and now >= later > earlier * (1 + _TREND_SHARE):
+        return f"worst exposure grows: at most {human(earlier)} up to {_minute(recent[half - 1].at)}, {human(now)} now"
+    if told.entry.readiness == "ready" and told.previous is not None and told.previous.readiness == "not_ready":
+        return f"worst exposure is back within the RPO: {human(max(earlier, later))} at most before, {human(now)} now"
+    return None
 
 
-def _stamp(at: str | None) -> float | None:
-    moment = parse_time(at)
-    return moment.timestamp() if moment else None
+def _seconds(start: str | None, end: str) -> float | None:
+    begun, ended = parse_time(start), parse_time(end)
+    return (ended - begun).total_seconds() if begun and ended else None
 
 
 def _minute(at: str | None) -> str:
@@ -206,18 +231,23 @@ def _minute(at: str | None) -> str:
     return f"{moment:%Y-%m-%d %H:%MZ}" if moment else "an unknown time"
 
 
+def _spaced(name: str | None) -> str:
+    return (name or "unknown").replace("_", " ")
+
+
 def as_json(told: Told, titles: t.Mapping[str, str], set_aside: str | None = None) -> Json:
     """What reports and notifications show of it; the module diagnosis_history documents it."""
-    previous = told.previous
+    previous, other = told.previous, told.other
     changes = changes_in_words(told, titles)
     if set_aside:
         changes.append(f"the history was damaged; what could be read is kept, the file as it was is {set_aside}")
     return {
         "runs": told.runs,
-        "since": told.since if told.previous is not None else None,
+        "since": told.since if previous is not None else None,
         "in_a_row": told.in_a_row,
         "changed": told.changed,
         "previous": {"at": previous.at, "status": previous.status, "cause": previous.cause} if previous else None,
+        "other": {"at": other.at, "status": other.status, "cause": other.cause} if other else None,
         "new": told.new,
         "resolved": told.resolved,
         "flapping": told.flapping,
@@ -225,5 +255,13 @@ def as_json(told: Told, titles: t.Mapping[str, str], set_aside: str | None = Non
         "set_aside": set_aside,
         "since_in_words": since_in_words(told),
         "changes_in_words": changes,
-        "exposure": [{"at": at, "worst_exposure_s": length} for at, length in told.exposure[-SHOWN_RUNS:]],
+        "exposure": [
+            {"at": each.at, "worst_exposure_s": each.worst_exposure_s, "readiness": each.readiness}
+            for each in told.exposed[-SHOWN_RUNS:]
+        ],
     }
+
+
+def not_counted(steps: t.Sequence[str]) -> Json:
+    """The same of a run that left out steps."""
+    return {"changes_in_words": [f"nothing is kept of this run in the history, as it left out {', '.join(steps)}"]}

@@ -21,10 +21,9 @@ import typing as t
 import jinja2
 from markupsafe import Markup, escape
 
-from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import human, parse_time
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import human
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import (
     figure,
-    newest_reading,
     rows,
     step,
     text,
@@ -53,15 +52,25 @@ _KINDS = {"critical": 0, "error": 1, "warning": 2, "info": 3}
 _UNPRINTABLE = re.compile(r"[^\n -~]")
 
 
-def html(diagnosis: Json, evidence: t.Any, *, where: str | None = None, history: Json | None = None) -> str:
-    """The page. evidence: the bundle, or nothing; where: the folder of its files; history: as history.as_json() has it."""
+def html(
+    diagnosis: Json,
+    evidence: t.Any,
+    *,
+    gathered_at: str | None = None,
+    where: str | None = None,
+    history: Json | None = None,
+) -> str:
+    """The page.
+
+    evidence: the bundle, or nothing; gathered_at: when it was gathered (RFC 3339); where: the folder of its files;
+    history: as history.as_json() has it.
+    """
     bundle = evidence if isinstance(evidence, dict) else {}
     gathered = bundle.get("evidence")
-    gathered_at = newest_reading(gathered)
     view = {
         **_heading(diagnosis),
         **_answer(diagnosis),
-        **_drawn(diagnosis, gathered, gathered_at),
+        **_drawn(diagnosis, gathered, drawings.epoch(gathered_at)),
         **_resources(diagnosis, gathered),
         **_findings(diagnosis),
         "chain": [{**row, "evidence": member(row, "evidence")} for row in rows(member(diagnosis, "root_cause"), "chain")],
@@ -185,12 +194,10 @@ def _answer(diagnosis: Json) -> Json:
     }
 
 
-def _drawn(diagnosis: Json, gathered: t.Any, gathered_at: str | None) -> Json:
-    seen = parse_time(gathered_at)
-    now = seen.timestamp() if seen else None
+def _drawn(diagnosis: Json, gathered: t.Any, now: float | None) -> Json:
     return {
         "hops": drawings.chain(member(diagnosis, "root_cause")),
-        "timeline": drawings.timeline(gathered, diagnosis, now),
+        "timeline": drawings.timeline(gathered, diagnosis, _now_of_points(gathered)),
         "exposure": drawings.exposure(diagnosis),
         "lag": drawings.lag(gathered),
         "success": drawings.success(gathered),
@@ -199,6 +206,13 @@ def _drawn(diagnosis: Json, gathered: t.Any, gathered_at: str | None) -> Json:
         "rpo": figure(diagnosis, "dr_readiness", "rpo_s"),
         "pattern": _pattern(member(diagnosis, "pattern")),
     }
+
+
+def _now_of_points(gathered: t.Any) -> float | None:
+    """The moment of the reading on the clock by which the points are dated, which is the source's."""
+    points = step(gathered, "recovery_points")
+    read = drawings.epoch(text(points, "observed_at"))
+    return None if read is None else read - (figure(points, "summary", "skew_s") or 0.0)
 
 
 def _pattern(pattern: Json) -> str:
@@ -223,18 +237,14 @@ def _resources(diagnosis: Json, gathered: t.Any) -> Json:
                 "resource": name,
                 "verdict": _spaced(row.get("verdict") or "unknown"),
                 "exposure": _length(figure(row, "exposure_s")),
-                "newest_copy": row.get("newest_matched_at") or "none",
+                "newest_copy": row.get("newest_matched_at") or "none of known age",
                 "newest_source": point.get("newest_source_at") or "",
                 "lag": _length(figure(late, "lag_s")),
                 "why": ", ".join(dict.fromkeys(why)),
             }
         )
-    counted = figure(step(gathered, "recovery_points"), "summary", "resources") or 0
-    return {
-        "not_ready": found[True],
-        "resources": found[False],
-        "not_listed": max(0, int(counted) - len(found[True]) - len(found[False])),
-    }
+    not_listed = int(figure(diagnosis, "dr_readiness", "resources_not_shown") or 0)
+    return {"not_ready": found[True], "resources": found[False], "not_listed": not_listed}
 
 
 def _length(seconds: float | None) -> str:

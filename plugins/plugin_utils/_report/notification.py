@@ -36,7 +36,7 @@ def webhook(diagnosis: Json, history: Json, report: str | None = None) -> Json:
         "schema": SCHEMA,
         "target": {name: target.get(name) for name in ("kind", "name", "source", "destination")},
         "status": diagnosis.get("status"),
-        "previous_status": text(history, "previous", "status"),
+        "previous_status": text(history, "other", "status"),
         "since": text(history, "since"),
         "cause": named if cause else None,
         "dr_readiness": {
@@ -75,7 +75,7 @@ def _plain(told: str, most: int) -> Json:
 def _lines(diagnosis: Json, history: Json) -> list[str]:
     """Who and what, then what is known of it."""
     target, cause = member(diagnosis, "target"), member(diagnosis, "root_cause")
-    status, before = str(diagnosis.get("status") or "unknown"), text(history, "previous", "status")
+    status, before = str(diagnosis.get("status") or "unknown"), text(history, "other", "status")
     headline = f"Backup sync {target.get('name') or 'target'}: {status.upper()}"
     headline += f" (was {before})" if before and before != status else ""
     told = [

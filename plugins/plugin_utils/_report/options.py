@@ -17,7 +17,7 @@ FORMATS = ("text", "json", "html", "markdown", "junit", "openmetrics")
 DEFAULT_FORMATS = ("text", "json")
 FAIL_ON = ("never", "failing", "lagging", "unknown")
 PLACES = ("webhook", "slack")  # where people can be told of a change
-_ADDRESS = re.compile(r"https?://[^/\s]+", re.IGNORECASE)
+_ADDRESS = re.compile(r"https?://[^/\s]+\S*")  # the role asks the same
 _VARIABLES = {"formats": "sync_report_formats", "rename": "sync_report_rename"}
 _CHOICES = {"formats": FORMATS, "rename": KINDS}
 
@@ -63,8 +63,8 @@ def _notify_problems(options: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         address = options.get(option)
         if address in (None, ""):
             continue
-        if not isinstance(address, str) or not _ADDRESS.match(address.strip()):
-            yield f"sync_report_{option}: it is no address; give one that begins with https:// or http://."
+        if not isinstance(address, str) or not _ADDRESS.fullmatch(address):
+            yield f"sync_report_{option}: it is no address; give one that begins with https:// or http:// and holds no blank."
         elif not str(options.get("history_dir") or "").strip():
             yield f"sync_report_{option}: what changed is not known without a history; set sync_report_history_dir too."
 

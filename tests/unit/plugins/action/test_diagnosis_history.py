@@ -81,6 +81,29 @@ def test_what_cannot_be_used_is_one_sentence(arguments, sentence):
 
 
 def test_a_folder_that_is_taken_away_is_one_sentence(tmp_path):
-    (tmp_path / "prod.jsonl").mkdir()
+    run(diagnosis=diagnosis(), path=str(tmp_path))
+    [file] = tmp_path.glob("*.jsonl")
+    file.unlink()
+    file.mkdir()
     result = run(diagnosis=diagnosis(), path=str(tmp_path))
     assert result["failed"] and "the history cannot be kept in" in result["msg"]
+
+
+def test_a_run_that_left_out_a_step_is_not_kept(tmp_path):
+    partial = {**diagnosis("inconclusive"), "gaps": [{"step": "logs", "outcome": "not_run"}]}
+    result = run(diagnosis=partial, evidence=evidence(1), path=str(tmp_path), announce=["webhook"])
+    assert result["history"] == {"changes_in_words": ["nothing is kept of this run in the history, as it left out logs"]}
+    assert result["announcement"] == {} and not list(tmp_path.iterdir())
+
+
+def test_hidden_names_stay_hidden_in_the_body(tmp_path):
+    told = {**diagnosis(), "target": {"name": "node.example.com", "source": "node.example.com", "node": "node.example.com"}}
+    body = run(
+        diagnosis=told,
+        evidence=evidence(1),
+        path=str(tmp_path),
+        announce=["webhook"],
+        report_path="/reports",
+        rename=["host_names"],
+    )["announcement"]["webhook"]
+    assert "node.example.com" not in str(body) and body["report"] == "/reports/host-1.invalid"

@@ -33,6 +33,7 @@ def _drawn():
         }
         for name in names
     ]
+    evidence["recovery_points"]["observed_at"] = "2026-11-21T23:30:00Z"
     for row in evidence["recovery_points"]["resources"]:
         row.update(newest_matched_at=_HOURS[17], newest_source_at=_HOURS[23], exposure_s=23400.0)
     evidence["recovery_points"]["summary"].update(resources=4, worst_exposure_s=23400.0)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.engine import diagnose
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.formats import gathered_at
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.html import html
 from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._diagnosis.region_bundle import healthy
 from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._report.hostile import (
@@ -63,7 +64,8 @@ class Page(HTMLParser):
 
 
 def page(diagnosis, bundle=None, **more):
-    return Page(html(diagnosis, BUNDLE if bundle is None else bundle, where="/reports/prod", **more))
+    bundle = BUNDLE if bundle is None else bundle
+    return Page(html(diagnosis, bundle, gathered_at=gathered_at(bundle), where="/reports/prod", **more))
 
 
 def sound(found):
@@ -141,12 +143,43 @@ def test_the_hours_show_failures_and_the_schedule():
     assert len(found.of("path", "due")) == 24
     pruned = copy.deepcopy(BUNDLE)
     pruned["evidence"]["jobs"]["summary"]["horizon"] = {"successful_limit": 3, "failed_limit": 1}
-    assert "of each CronJob 3 good and 1 failed are kept" in page(DIAGNOSIS, pruned).text
+    assert "of a CronJob as few as 3 good and 1 failed are kept" in page(DIAGNOSIS, pruned).text
     nightly = copy.deepcopy(BUNDLE)
     for row in nightly["evidence"]["jobs"]["cronjobs"]:
         row.update(schedule="30 1,13 * * *", time_zone="Europe/Berlin")
     assert len(page(DIAGNOSIS, nightly).of("path", "due")) == 2
     assert "00:00 UTC: 0 of 0 failed, on the schedule" in page(DIAGNOSIS, nightly).text  # 01:30 in Berlin in winter
+
+
+def test_a_suspended_cronjob_is_not_on_the_schedule():
+    bundle = copy.deepcopy(BUNDLE)
+    for row in bundle["evidence"]["jobs"]["cronjobs"]:
+        row["suspended"] = True
+    assert page(DIAGNOSIS, bundle).of("path", "due") == []
+
+
+def test_the_timeline_goes_by_the_clock_that_dates_the_points():
+    bundle = copy.deepcopy(BUNDLE)
+    points = bundle["evidence"]["recovery_points"]
+    as_it_is = [attrs["x"] for attrs in page(DIAGNOSIS, bundle).of("rect", "risk")]
+    points["observed_at"], points["summary"]["skew_s"] = "2026-11-22T05:30:00Z", 21600.0  # six hours ahead
+    assert [attrs["x"] for attrs in page(DIAGNOSIS, bundle).of("rect", "risk")] == as_it_is
+
+
+def test_what_is_not_known_is_not_drawn_as_good():
+    told, bundle = copy.deepcopy(DIAGNOSIS), copy.deepcopy(BUNDLE)
+    for row in told["dr_readiness"]["resources"]:
+        row.update(verdict="unknown")
+    for row, verdict in zip(bundle["evidence"]["copy_lag"]["resources"], ("unknown", "late", "on_time", "on_time")):
+        row["verdict"] = verdict
+    bundle["evidence"]["copy_lag"]["resources"][3]["lag_s"] = -360.0
+    bundle["evidence"]["metrics"]["summary"]["success_rate"]["verdict"] = "stale"
+    bundle["evidence"]["metrics"]["course"][3]["runs"] = 0
+    found = page(told, bundle)
+    bars = [attrs["class"] for attrs in found.of("rect") if attrs.get("height") == "12"]
+    assert bars == ["unclear"] * 4 + ["unclear", "bad", "good", "unclear"]
+    assert not found.of("rect", "risk bad") and len(found.of("rect", "risk")) == len(found.of("rect", "unclear")) - 4 - 2 - 22
+    assert "nothing ran" in found.text
 
 
 def test_findings_are_told_with_their_evidence_and_gaps_with_their_grant():
@@ -229,4 +262,4 @@ def test_a_bundle_that_somebody_edited_is_told_all_the_same(data):
         for key in path[:-1]:
             holder = holder[key]
         holder[path[-1]] = data.draw(_JSON)
-    sound(Page(html(whole["diagnosis"], whole["bundle"])))
+    sound(page(whole["diagnosis"], whole["bundle"]))

@@ -16,7 +16,7 @@ from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._report
 
 HISTORY = {
     "since": "2026-11-21T18:00:00Z",
-    "previous": {"at": "2026-11-21T17:00:00Z", "status": "healthy", "cause": None},
+    "other": {"at": "2026-11-21T17:00:00Z", "status": "healthy", "cause": None},
     "new": ["cluster.5.lag"],
     "resolved": [],
     "changes_in_words": ["new: Recovery points lag behind the source backups"],
@@ -58,7 +58,7 @@ def test_slack_gets_blocks_of_plain_text():
 
 def test_that_it_is_well_again_has_no_cause():
     well = {"target": {"name": "prod"}, "status": "healthy", "root_cause": None, "dr_readiness": {"verdict": "ready"}}
-    was = {"previous": {"status": "failing"}}
+    was = {"other": {"status": "failing"}}
     assert webhook(well, was)["cause"] is None
     assert slack(well, was)["text"] == "Backup sync prod: HEALTHY (was failing)"
 
