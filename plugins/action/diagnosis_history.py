@@ -48,7 +48,7 @@ class ActionModule(ActionBase):
             except OSError as exc:
                 problem = (
                     f"path (sync_report_history_dir): the history cannot be kept in {arguments['path']} ({exc.strerror or exc}); "
-                    "give a folder that this user may write to, or leave it empty for no history."
+                    "see what is in the way, give another folder, or leave it empty for no history."
                 )
         return {**result, "changed": False, "failed": True, "msg": problem}
 
@@ -77,4 +77,5 @@ def _announcement(arguments: dict[str, t.Any], told: dict[str, t.Any], places: l
     together = {name: arguments[name] for name in ("evidence", "diagnosis")}
     shown = renamed({**together, "history": told}, arguments["rename"])
     report = report_folder(arguments["report_path"], target_name(shown["diagnosis"]))
-    return {place: notification.BODIES[place](shown["diagnosis"], shown["history"], report) for place in places}
+    read = gathered_at(arguments["evidence"])
+    return {place: notification.BODIES[place](shown["diagnosis"], shown["history"], report, read) for place in places}

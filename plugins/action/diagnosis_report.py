@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.color import stringc
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.files import report_folder, target_name, write_files
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.formats import files_of
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.formats import files_of, gathered_at
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.options import DEFAULT_FORMATS, report_problems
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.pseudonyms import KINDS, renamed
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.text import LABEL, report_lines
@@ -71,11 +71,14 @@ class ActionModule(ActionBase):
             arguments.update(renamed(together, KINDS if problems else arguments["rename"]))
         diagnosis = arguments["diagnosis"]
         folder, files, problem = (None, [], " ".join(problems)) if problems else _written(arguments)
-        lines = report_lines(diagnosis, where=folder, history=arguments["history"])
+        read = gathered_at(arguments["evidence"])
+        lines = report_lines(diagnosis, where=folder, history=arguments["history"], gathered_at=read)
         if problems or "text" in arguments["formats"]:
             # the log of Ansible gets the words alone
             self._display.display("\n".join(map(_coloured, lines)), screen_only=True)
             self._display.display("\n".join(lines), log_only=True)
+        elif folder:
+            self._display.display(f"The report is in {folder}.")
         result.update(changed=False, folder=folder, files=files)
         verdict = problem or _red(diagnosis, arguments["fail_on"])
         if verdict:  # without the lines: a failed task's result is printed, and they stand right above it

@@ -66,6 +66,8 @@ def _bundle(given: str) -> t.Any:
         check_bundle(bundle)
     except OSError as exc:
         raise AnsibleLookupError(f"{path}: it cannot be read ({exc.strerror}); give the evidence.json of a run.") from None
+    except RecursionError:
+        raise AnsibleLookupError(f"{path}: it is nested too deeply for evidence; give the evidence.json of a run.") from None
     except ValueError as exc:
         raise AnsibleLookupError(f"{path}: it is not JSON ({exc}); give the evidence.json of a run.") from None
     except BundleError as exc:

@@ -57,6 +57,8 @@ def check_bundle(bundle: t.Any) -> None:
     kind = text(bundle, "target", "kind")
     if kind not in KINDS:
         raise BundleError(f"target.kind is {kind!r}; this version diagnoses targets of kind {' and '.join(KINDS)}.")
+    if not isinstance(bundle["target"].get("name") or "", str):
+        raise BundleError("target.name is no text; give the name of the pair.")
 
 
 def diagnose(

@@ -28,7 +28,7 @@ TOP = 14.0
 LEFT, RIGHT = 50.0, 130.0  # what stands beside the columns: how much, and the names of the lines
 # What the templates need of these.
 SIZE = {"width": WIDTH, "gutter": GUTTER, "row": ROW, "top": TOP, "tall": COLUMNS, "left": LEFT, "right": RIGHT}
-_LINE_OF_TEXT = 15.0
+_LINE_OF_TEXT, _LENGTH_OF_TEXT, _HEAD = 15.0, 80.0, 22.0
 MOST_ROWS = 30  # a drawing of more is no longer read; tables beside it have them all
 _DAY_S = 86400.0
 _TICKS = (900, 1800, 3600, 7200, 10800, 21600, 43200, _DAY_S, 2 * _DAY_S, 7 * _DAY_S, 14 * _DAY_S, 28 * _DAY_S, 91 * _DAY_S)
@@ -62,8 +62,10 @@ class Bar:
     y: float
     length: float
     limit: float | None
-    kind: str  # good, bad
+    kind: str  # good, bad, unclear
     told: str
+    length_told: str
+    says: float  # where that stands
 
 
 @dataclass
@@ -261,11 +263,23 @@ def _bars(lengths: list[tuple[str, float, float | None, str]], what: str, limit_
     for index, (name, length, limit, kind) in enumerate(shown):
         told = human(length) + (f", {limit_name} {human(limit)}" if limit is not None else "")
         place = None if limit is None else round(GUTTER + limit * scale, 1)
-        bars.append(Bar(name, 6 + (index + 0.5) * ROW, round(max(length, 0.0) * scale, 1), place, kind, told))
+        drawn = round(max(length, 0.0) * scale, 1)
+        # after the bar, but not across the line of the limit
+        end = GUTTER + drawn + 6
+        says = end if place is None or not end - 6 <= place <= end + _LENGTH_OF_TEXT else place + 6
+        bars.append(Bar(name, _HEAD + (index + 0.5) * ROW, drawn, place, kind, told, human(length), says))
+    limits = {bar.limit: limit for bar, (dummy, dummy2, limit, dummy3) in zip(bars, shown)}
+    lines = [Mark(place, "limit", f"{limit_name} {human(limit)}") for place, limit in limits.items() if place is not None]
     bad = sum(kind == "bad" for dummy, dummy2, dummy3, kind in lengths)
     longest_of_all = human(max(length for dummy, length, dummy2, dummy3 in lengths))
     said = f"The {what} of {len(lengths)} resources; {bad} of them beyond what is allowed. The longest: {longest_of_all}."
-    return Drawing(height=len(shown) * ROW + 12, said=said, left_out=len(lengths) - len(shown), bars=bars)
+    return Drawing(
+        height=len(shown) * ROW + _HEAD + 6,
+        said=said,
+        left_out=len(lengths) - len(shown),
+        lines=lines if len(limits) == 1 else [],  # one name for all of them, or none
+        bars=bars,
+    )
 
 
 # ------------------------------------------------------------------------------------------------------ the columns
@@ -316,8 +330,7 @@ def _columns(
     marks = []
     for index, (part, found) in enumerate(zip(parts, figures)):
         when = f"{_clock(part.get('start'))} to {_clock(part.get('end'))}"
-        nothing = "nothing ran" if part.get("runs") == 0 else "no figure"
-        told = f"{when}: {nothing if found is None else words(found)}"
+        told = f"{when}: {_nothing(part) if found is None else words(found)}"
         share = 0.0 if found is None else max(0.0, min(found / top, 1.0))
         marks.append(Mark(round(LEFT + index * width, 1), "none" if found is None else kind(found), told, round(share * COLUMNS, 1)))
     drawn = [
@@ -332,6 +345,14 @@ def _columns(
     said = f"The {what} between {words(min(known))} and {words(max(known))}, last {words(known[-1])}"
     said += "".join(f"; {mark.told}" for mark in drawn) + "."
     return Drawing(height=TOP + COLUMNS + 34, said=said, ticks=ticks, lines=drawn, marks=marks)
+
+
+def _nothing(part: Json) -> str:
+    """Why a part of the window has no figure, as far as it is known."""
+    runs = figure(part, "runs")
+    if runs == 0:
+        return "nothing ran"
+    return "no figure" if runs is None else f"{runs:.0f} runs, and none came to a good end"
 
 
 def trend(history: Json, rpo_s: float | None) -> Drawing | None:

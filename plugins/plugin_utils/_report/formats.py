@@ -25,28 +25,29 @@ def files_of(
     evidence: the bundle, or nothing; where: the folder; history: what earlier runs say, as history.as_json() has it.
     """
     found: dict[str, str] = {}
+    read = gathered_at(evidence)
     if "json" in formats:
         found.update({"evidence.json": _json(evidence)} if evidence else {})
         found["diagnosis.json"] = _json(diagnosis)
     if "text" in formats:
-        found["report.txt"] = "\n".join(whole_report(diagnosis, where=where, history=history)) + "\n"
+        found["report.txt"] = "\n".join(whole_report(diagnosis, where=where, history=history, gathered_at=read)) + "\n"
     # Imported where they are asked for: most reports have text and JSON only.
     if "html" in formats:
         from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.html import html
 
-        found["report.html"] = html(diagnosis, evidence, gathered_at=gathered_at(evidence), where=where, history=history)
+        found["report.html"] = html(diagnosis, evidence, gathered_at=read, where=where, history=history)
     if "markdown" in formats:
         from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.markdown import markdown
 
-        found["report.md"] = markdown(diagnosis, where=where, history=history)
+        found["report.md"] = markdown(diagnosis, where=where, history=history, gathered_at=read)
     if "junit" in formats:
         from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.junit import junit
 
-        found["junit.xml"] = junit(diagnosis, gathered_at=gathered_at(evidence))
+        found["junit.xml"] = junit(diagnosis, gathered_at=read)
     if "openmetrics" in formats:
         from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.openmetrics import openmetrics
 
-        found["metrics.prom"] = openmetrics(diagnosis, evidence, gathered_at=gathered_at(evidence))
+        found["metrics.prom"] = openmetrics(diagnosis, evidence, gathered_at=read)
     return found
 
 

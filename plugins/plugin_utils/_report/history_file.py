@@ -12,6 +12,7 @@ writes leaves the one before. What cannot be read is set aside, never thrown awa
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -123,6 +124,8 @@ def _held(folder: str, name: str) -> t.Iterator[str]:
 
 def _read(path: str) -> History:
     """What the file holds; lines that are no runs are left out, and the file as it was is set aside."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(errno.EINVAL, f"{path} is no plain file")  # a pipe would be waited for for ever
     try:
         with open(path, "rb") as stream:
             content = stream.read(_MOST_BYTES + 1)

@@ -33,13 +33,16 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._report import dra
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words import (
     Json,
     alert_in_words,
+    chain_in_words,
     clean,
     contradiction_in_words,
+    in_the_middle,
     member,
+    minute,
+    place_in_words,
     plain_text,
     readiness_in_words,
     scope_in_words,
-    sides_in_words,
     value_in_words,
 )
 
@@ -80,7 +83,7 @@ def html(
         "gaps": [_gap(row) for row in rows(diagnosis, "gaps")],
         "raw": _raw(gathered),
         "steps": list(gathered) if isinstance(gathered, dict) else [],
-        "gathered_at": gathered_at,
+        "read": minute(gathered_at),
         "where": where,
         "history": _history(diagnosis, history or {}),
         "style": Markup(_style()),
@@ -122,9 +125,8 @@ def _printed(value: t.Any) -> t.Any:
 
 
 def _short(told: t.Any, most: int) -> str:
-    """At most so many characters; three dots say that something was cut."""
-    whole = clean(str(told))
-    return whole if len(whole) <= most else f"{whole[: most - 4]} ..."
+    """At most so many characters, of both ends; three dots say that something was cut."""
+    return in_the_middle(clean(str(told)), most)
 
 
 def _spaced(name: t.Any) -> str:
@@ -164,7 +166,7 @@ def _heading(diagnosis: Json) -> Json:
     return {
         "name": target.get("name") or "backup sync",
         "kind": {"cluster": "two clusters", "region": "two AWS Regions"}.get(str(target.get("kind")), "two sides"),
-        "sides": sides_in_words(target),
+        "place": place_in_words(target),
         "status": status.upper(),
         "status_class": status if status in ("failing", "lagging", "healthy") else "inconclusive",
         "ready_words": f"disaster recovery: {ready.replace('_', ' ')}",
@@ -181,6 +183,7 @@ def _answer(diagnosis: Json) -> Json:
         *(("And", f"{row.get('title')} ({row.get('confidence')})") for row in rows(diagnosis, "further_causes")),
         ("Or", f"{runner_up.get('title')} ({runner_up.get('confidence')})" if runner_up else ""),
         ("Decide by", str(diagnosis.get("settle_by") or "")),
+        ("Chain", chain_in_words(cause)),
         ("Scope", scope_in_words(diagnosis) or ""),
         ("Disaster recovery", readiness_in_words(member(diagnosis, "dr_readiness"))),
         ("Resources", ", ".join(texts(cause, "resources")[:20])),
@@ -237,8 +240,8 @@ def _resources(diagnosis: Json, gathered: t.Any) -> Json:
                 "resource": name,
                 "verdict": _spaced(row.get("verdict") or "unknown"),
                 "exposure": _length(figure(row, "exposure_s")),
-                "newest_copy": row.get("newest_matched_at") or "none of known age",
-                "newest_source": point.get("newest_source_at") or "",
+                "newest_copy": minute(row.get("newest_matched_at")) or "none of known age",
+                "newest_source": minute(point.get("newest_source_at")),
                 "lag": _length(figure(late, "lag_s")),
                 "why": ", ".join(dict.fromkeys(why)),
             }
@@ -271,7 +274,7 @@ def _findings(diagnosis: Json) -> Json:
         by_state.setdefault(state, []).append(told)
     fired = sorted(by_state.pop("fired", []), key=lambda told: _KINDS.get(told["kind"], len(_KINDS)))
     titles = (("accepted", "Accepted"), ("unknown", "Unknown, for lack of evidence"), ("clear", "Looked for and not so"))
-    return {"fired": fired, "other_findings": [(title, by_state.get(state, [])) for state, title in titles]}
+    return {"fired": fired, "other_findings": [(state, title, by_state.get(state, [])) for state, title in titles]}
 
 
 def _path_of(seen: Json) -> str:

@@ -20,10 +20,11 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words impo
     clean,
     contradiction_in_words,
     member,
+    minute,
+    place_in_words,
     readiness_in_words,
     resource_in_words,
     scope_in_words,
-    sides_in_words,
     value_in_words,
 )
 
@@ -34,12 +35,18 @@ _LINKS = re.compile(r"(?<=[A-Za-z]):(?=//)|(?<=www)\.", re.IGNORECASE)
 _MENTION = re.compile(r"@(?=\w)")
 
 
-def markdown(diagnosis: Json, *, where: str | None = None, history: Json | None = None) -> str:
-    """The report. where: the folder of its files, None when there are none; history: what earlier runs say."""
+def markdown(
+    diagnosis: Json, *, where: str | None = None, history: Json | None = None, gathered_at: str | None = None
+) -> str:
+    """The report.
+
+    where: the folder of its files, None when there are none; history: what earlier runs say; gathered_at: when the evidence
+    was read (RFC 3339).
+    """
     target = member(diagnosis, "target")
     status = str(diagnosis.get("status") or "unknown").upper()
     sections = [
-        [f"## {_prose(target.get('name') or 'backup sync')}: {status}", "", _prose(sides_in_words(target))],
+        [f"## {_prose(target.get('name') or 'backup sync')}: {status}", "", _prose(_where_and_when(target, gathered_at))],
         _answer(diagnosis, history or {}),
         _listed("Evidence", [_observation(row) for row in rows(member(diagnosis, "root_cause"), "evidence")]),
         _steps(diagnosis),
@@ -51,6 +58,11 @@ def markdown(diagnosis: Json, *, where: str | None = None, history: Json | None 
         [f"All of it is in {_code(where)}."] if where else [],
     ]
     return "\n\n".join("\n".join(lines).strip() for lines in sections if any(lines)) + "\n"
+
+
+def _where_and_when(target: Json, gathered_at: str | None) -> str:
+    read = minute(gathered_at)
+    return " | ".join(part for part in (place_in_words(target), f"read {read}" if read else "") if part)
 
 
 def _answer(diagnosis: Json, history: Json) -> list[str]:

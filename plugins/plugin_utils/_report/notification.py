@@ -18,8 +18,9 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words impo
     Json,
     clean,
     member,
+    minute,
+    place_in_words,
     readiness_in_words,
-    sides_in_words,
 )
 
 SCHEMA = "sre.backup_sync/notification/v1"
@@ -28,13 +29,14 @@ _LONGEST_HEADER, _LONGEST_SECTION = 150, 3000
 _SIGNS = {"healthy": "\u2705", "lagging": "\u26a0\ufe0f", "failing": "\u274c"}
 
 
-def webhook(diagnosis: Json, history: Json, report: str | None = None) -> Json:
+def webhook(diagnosis: Json, history: Json, report: str | None = None, gathered_at: str | None = None) -> Json:
     """For a program: what changed, in members that keep their names. docs/reports.md lists them."""
     target, cause, ready = (member(diagnosis, name) for name in ("target", "root_cause", "dr_readiness"))
     named = {name: text(cause, name) for name in ("cause", "title", "confidence")}
     return {
         "schema": SCHEMA,
         "target": {name: target.get(name) for name in ("kind", "name", "source", "destination")},
+        "observed_at": gathered_at,
         "status": diagnosis.get("status"),
         "previous_status": text(history, "other", "status"),
         "since": text(history, "since"),
@@ -46,14 +48,14 @@ def webhook(diagnosis: Json, history: Json, report: str | None = None) -> Json:
         },
         "new": texts(history, "new"),
         "resolved": texts(history, "resolved"),
-        "text": "\n".join(_lines(diagnosis, history)),
+        "text": "\n".join(_lines(diagnosis, history, gathered_at)),
         "report": report,
     }
 
 
-def slack(diagnosis: Json, history: Json, report: str | None = None) -> Json:
+def slack(diagnosis: Json, history: Json, report: str | None = None, gathered_at: str | None = None) -> Json:
     """For Slack's incoming webhooks, and for what speaks as they do."""
-    headline, *lines = _lines(diagnosis, history)
+    headline, *lines = _lines(diagnosis, history, gathered_at)
     steps = [f"{number}. {clean(str(row.get('text')))}" for number, row in enumerate(rows(diagnosis, "next_steps")[:3], 1)]
     sections = ["\n".join(lines), "\n".join(steps), f"Report: {clean(report)}" if report else ""]
     sign = _SIGNS.get(str(diagnosis.get("status")), "\u2754")
@@ -72,7 +74,7 @@ def _plain(told: str, most: int) -> Json:
     return {"type": "plain_text", "emoji": False, "text": told if len(told) <= most else f"{told[: most - 4]} ..."}
 
 
-def _lines(diagnosis: Json, history: Json) -> list[str]:
+def _lines(diagnosis: Json, history: Json, gathered_at: str | None) -> list[str]:
     """Who and what, then what is known of it."""
     target, cause = member(diagnosis, "target"), member(diagnosis, "root_cause")
     status, before = str(diagnosis.get("status") or "unknown"), text(history, "other", "status")
@@ -80,7 +82,8 @@ def _lines(diagnosis: Json, history: Json) -> list[str]:
     headline += f" (was {before})" if before and before != status else ""
     told = [
         headline,
-        sides_in_words(target),
+        place_in_words(target),
+        f"Read: {minute(gathered_at)}" if minute(gathered_at) else "",
         f"Cause: {cause.get('title')} ({cause.get('confidence')})" if cause else "",
         f"Disaster recovery: {readiness_in_words(member(diagnosis, 'dr_readiness'))}",
         *(f"{said[:1].upper()}{said[1:]}" for said in texts(history, "changes_in_words")),
@@ -89,4 +92,4 @@ def _lines(diagnosis: Json, history: Json) -> list[str]:
 
 
 # One for each of the places of options.py.
-BODIES: dict[str, t.Callable[[Json, Json, str | None], Json]] = {"webhook": webhook, "slack": slack}
+BODIES: dict[str, t.Callable[[Json, Json, str | None, str | None], Json]] = {"webhook": webhook, "slack": slack}

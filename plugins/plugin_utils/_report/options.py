@@ -17,7 +17,7 @@ FORMATS = ("text", "json", "html", "markdown", "junit", "openmetrics")
 DEFAULT_FORMATS = ("text", "json")
 FAIL_ON = ("never", "failing", "lagging", "unknown")
 PLACES = ("webhook", "slack")  # where people can be told of a change
-_ADDRESS = re.compile(r"https?://[^/\s]+\S*")  # the role asks the same
+_ADDRESS = re.compile(r"https?://([^\s/@]+@)?(\[[0-9A-Fa-f:.]+\]|[^\s/:@\[\]]+)(:\d+)?([/?]\S*)?")  # the role asks the same
 _VARIABLES = {"formats": "sync_report_formats", "rename": "sync_report_rename"}
 _CHOICES = {"formats": FORMATS, "rename": KINDS}
 
@@ -51,7 +51,7 @@ def folder_problem(option: str, path: t.Any, *, needed: bool = False) -> str | N
     place = str(path or "").strip()
     if not place:
         return f"{option}: it is empty; give a folder, without which nobody knows what changed." if needed else None
-    if _can_be_made(place):
+    if "\0" not in place and _can_be_made(place):
         return None
     end = "." if needed else ", or leave it empty for none."
     return f"{option}: no folder can be made at {place!r}; give one that this user may write to{end}"

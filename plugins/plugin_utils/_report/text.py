@@ -29,12 +29,13 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words impo
     clean,
     contradiction_in_words,
     member,
+    minute,
+    place_in_words,
     plain_text,
     readiness_in_words,
     resource_in_words,
     scope_in_words,
     sentence,
-    sides_in_words,
     value_in_words,
 )
 
@@ -83,29 +84,35 @@ _FILE = _Room(
 )
 
 
-def whole_report(diagnosis: Json, *, where: str | None = None, history: Json | None = None) -> list[str]:
+def whole_report(
+    diagnosis: Json, *, where: str | None = None, history: Json | None = None, gathered_at: str | None = None
+) -> list[str]:
     """The report file, line by line: the sections of the screen with all their entries."""
-    return _screen(diagnosis, _FILE, where, history or {})
+    return _screen(diagnosis, _FILE, where, history or {}, gathered_at)
 
 
-def report_lines(diagnosis: Json, *, where: str | None = None, history: Json | None = None) -> list[str]:
+def report_lines(
+    diagnosis: Json, *, where: str | None = None, history: Json | None = None, gathered_at: str | None = None
+) -> list[str]:
     """The screen, line by line.
 
     where: the folder that holds the report files; None when none were written. history: what earlier runs say, as
-    history.as_json() has it.
+    history.as_json() has it. gathered_at: when the evidence was read (RFC 3339).
     """
     lines: list[str] = []
     for room in _ROOMS:
-        lines = _screen(diagnosis, room, where, history or {})
+        lines = _screen(diagnosis, room, where, history or {}, gathered_at)
         if len(lines) <= LINES:
             break
     return lines[:LINES]
 
 
-def _screen(diagnosis: Json, room: _Room, where: str | None, history: Json) -> list[str]:
+def _screen(
+    diagnosis: Json, room: _Room, where: str | None, history: Json, gathered_at: str | None
+) -> list[str]:
     answer = [
         *_heading(diagnosis),
-        *_status(diagnosis),
+        *_status(diagnosis, gathered_at),
         *_since(history, room),
         *_cause(diagnosis, room),
         *_scope(diagnosis),
@@ -129,21 +136,19 @@ def _screen(diagnosis: Json, room: _Room, where: str | None, history: Json) -> l
 
 def _heading(diagnosis: Json) -> list[str]:
     target = member(diagnosis, "target")
-    parts = [str(target.get("name") or "backup sync"), sides_in_words(target)]
-    for key in ("namespace", "vault"):
-        if target.get(key):
-            parts.append(f"{key} {target[key]}")
+    parts = [str(target.get("name") or "backup sync"), place_in_words(target)]
     text = clean(" | ".join(part for part in parts if part))
     supposed = "; ".join(f"{place} is {plain_text(value)}" for place, value in member(diagnosis, "supposing").items())
     return [
-        _clip(text, WIDTH),
+        *_wrapped(text, WIDTH, 2),
         "=" * min(len(text), WIDTH),
         *(_entry("SUPPOSED", f"{supposed}. What follows is not so, but would be.", most=3) if supposed else []),
     ]
 
 
-def _status(diagnosis: Json) -> list[str]:
-    lines = _entry("STATUS", str(diagnosis.get("status") or "unknown").upper(), most=1)
+def _status(diagnosis: Json, gathered_at: str | None) -> list[str]:
+    read = f", read {minute(gathered_at)}" if minute(gathered_at) else ""
+    lines = _entry("STATUS", str(diagnosis.get("status") or "unknown").upper() + read, most=1)
     alert = alert_in_words(diagnosis)
     return [*lines, *(_entry("ALERT", alert, most=2) if alert else [])]
 
@@ -336,11 +341,16 @@ def _gaps(diagnosis: Json, room: _Room) -> list[str]:
 
 def _entry(label: str, text: t.Any, *, most: int = 2) -> list[str]:
     """`LABEL     text`, wrapped under itself, at most so many lines."""
-    wrapped = textwrap.wrap(clean(str(text)), WIDTH - LABEL, break_on_hyphens=False) or [""]
+    wrapped = _wrapped(clean(str(text)), WIDTH - LABEL, most)
+    return [f"{label if not index else '':{LABEL}}{line}" for index, line in enumerate(wrapped)]
+
+
+def _wrapped(text: str, width: int, most: int) -> list[str]:
+    wrapped = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
     if len(wrapped) > most:
         wrapped = wrapped[:most]
-        wrapped[-1] = _clip(wrapped[-1] + " ...", WIDTH - LABEL, always=True)
-    return [f"{label if not index else '':{LABEL}}{line}" for index, line in enumerate(wrapped)]
+        wrapped[-1] = _clip(wrapped[-1] + " ...", width, always=True)
+    return wrapped
 
 
 def _clip(text: str, most: int, *, always: bool = False) -> str:

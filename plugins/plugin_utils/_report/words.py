@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import human
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import human, parse_time
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import figure
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import rows as _list
 
@@ -22,6 +22,7 @@ def member(holder: Json, name: str) -> Json:
     return value if isinstance(value, dict) else {}
 
 
+_LONGEST_NAME = 50
 _LONGEST_LINE = 20_000  # characters; whatever is longer is for programs, and evidence.json has it
 
 
@@ -54,11 +55,18 @@ def plain_text(value: t.Any) -> str:
         told = value.get("message") or value.get("text")
         # that something never happened is telling; that a member is not known is not
         held = {key: "never" if one is None and key.endswith("_at") else one for key, one in value.items()}
-        known = (f"{key}: {plain_text(one)}" for key, one in held.items() if one is not None)
+        known = (_member_in_words(key, one) for key, one in held.items() if one not in (None, "", [], {}))
         return str(told) if told else ", ".join(known)
     if isinstance(value, list):
         return "; ".join(plain_text(one) for one in value[:3]) + ("; ..." if len(value) > 3 else "")
     return json.dumps(value, default=str)
+
+
+def _member_in_words(name: str, held: t.Any) -> str:
+    """`worst exposure: 26 min`; what is called something_s are seconds."""
+    length = figure({name: held}, name) if name.endswith("_s") else None
+    told = plain_text(held) if length is None else human(length)
+    return f"{name.removesuffix('_s').replace('_', ' ')}: {told}"
 
 
 # --------------------------------------------------------------------------------------- members of a diagnosis
@@ -124,14 +132,46 @@ def readiness_in_words(readiness: Json) -> str:
 
 
 def resource_in_words(row: Json) -> str:
-    text = f"{row.get('resource')}: {str(row.get('verdict') or 'unknown').replace('_', ' ')}"
+    text = f"{in_the_middle(str(row.get('resource')), _LONGEST_NAME)}: {str(row.get('verdict') or 'unknown').replace('_', ' ')}"
     exposure = figure(row, "exposure_s")
     return text if exposure is None else f"{text}, exposure {human(exposure)}"
 
 
-def sides_in_words(target: Json) -> str:
-    """`eu-west-1 -> eu-central-1`"""
-    return " -> ".join(str(target[side]) for side in ("source", "destination") if target.get(side))
+def place_in_words(target: Json) -> str:
+    """`eu-west-1 (111122223333) -> eu-central-1 (444455556666) | vault backup -> backup-dr`
+
+    Accounts are told where there are two, the other vault or namespace where it is called otherwise.
+    """
+    accounts = [target.get(f"{side}_account") for side in ("source", "destination")]
+    two = all(accounts) and accounts[0] != accounts[1]
+    sides = [
+        f"{target[side]} ({account})" if two else str(target[side])
+        for side, account in zip(("source", "destination"), accounts)
+        if target.get(side)
+    ]
+    parts = [" -> ".join(sides)]
+    if target.get("namespace"):
+        parts.append(f"namespace {_both(target.get('source_namespace'), target['namespace'])}")
+    if target.get("vault"):
+        parts.append(f"vault {_both(target['vault'], target.get('destination_vault'))}")
+    return " | ".join(part for part in parts if part)
+
+
+def _both(source: t.Any, destination: t.Any) -> str:
+    """One name where both sides have it, or only one is known."""
+    names = [str(name) for name in (source, destination) if name]
+    return " -> ".join(dict.fromkeys(names))
+
+
+def minute(at: t.Any) -> str:
+    """`2026-11-21 20:55Z`; nothing of what is no time."""
+    moment = parse_time(at)
+    return f"{moment:%Y-%m-%d %H:%MZ}" if moment else ""
+
+
+def in_the_middle(name: str, most: int) -> str:
+    """At most so many characters: names of resources differ at their ends."""
+    return name if len(name) <= most else f"{name[: most // 2 - 2]}...{name[len(name) - (most - most // 2 - 1) :]}"
 
 
 def contradiction_in_words(row: Json) -> str:
