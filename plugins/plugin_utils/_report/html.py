@@ -166,7 +166,7 @@ def _heading(diagnosis: Json) -> Json:
     return {
         "name": target.get("name") or "backup sync",
         "kind": {"cluster": "two clusters", "region": "two AWS Regions"}.get(str(target.get("kind")), "two sides"),
-        "place": place_in_words(target),
+        "pair": place_in_words(target),
         "status": status.upper(),
         "status_class": status if status in ("failing", "lagging", "healthy") else "inconclusive",
         "ready_words": f"disaster recovery: {ready.replace('_', ' ')}",

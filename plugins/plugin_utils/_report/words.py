@@ -23,6 +23,7 @@ def member(holder: Json, name: str) -> Json:
 
 
 _LONGEST_NAME = 50
+_OWN_WORDS = ("verdict", "state", "outcome", "why")  # members whose texts are ours
 _LONGEST_LINE = 20_000  # characters; whatever is longer is for programs, and evidence.json has it
 
 
@@ -43,7 +44,7 @@ def sentence(text: t.Any) -> str:
 def value_in_words(row: Json) -> str:
     """The value in words; the evidence's own, as not_mentioned, without their underscores."""
     text = plain_text(row.get("value"))
-    own_word = str(row.get("path") or "").rpartition(".")[2] in ("verdict", "state", "outcome", "why")
+    own_word = str(row.get("path") or "").rpartition(".")[2] in _OWN_WORDS
     return text.replace("_", " ") if own_word else text
 
 
@@ -66,6 +67,7 @@ def _member_in_words(name: str, held: t.Any) -> str:
     """`worst exposure: 26 min`; what is called something_s are seconds."""
     length = figure({name: held}, name) if name.endswith("_s") else None
     told = plain_text(held) if length is None else human(length)
+    told = told.replace("_", " ") if name in _OWN_WORDS else told
     return f"{name.removesuffix('_s').replace('_', ' ')}: {told}"
 
 

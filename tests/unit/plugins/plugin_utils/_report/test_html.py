@@ -78,6 +78,7 @@ def sound(found):
     tags = {tag for tag, dummy in found.elements}
     assert not tags & {"script", "img", "iframe", "object", "embed", "form", "base"}
     assert all(not name.startswith("on") and name != "style" for dummy, attrs in found.elements for name in attrs)
+    assert "<Macro" not in found.text and "Undefined" not in found.text
     loads = [attrs[name] for tag, attrs in found.elements for name in ("src", "href") if name in attrs and tag != "a"]
     assert loads == ["data:,"]
     return found
@@ -97,6 +98,13 @@ def test_it_says_what_is_wrong_and_what_to_do():
     ):
         assert part in found.text, part
     assert [attrs["class"] for attrs in found.of("header")] == ["failing"]
+
+
+def test_it_says_which_pair_and_when_it_was_read():
+    told = copy.deepcopy(DIAGNOSIS)
+    told["target"].update(source="eu", destination="dr", namespace="backup", source_namespace="live")
+    found = page(told)
+    assert "eu -> dr | namespace live -> backup" in found.text and "read 2026-11-21 23:30Z" in found.text
 
 
 def test_the_chain_is_drawn_up_to_its_broken_link():
