@@ -268,7 +268,7 @@ def _bars(lengths: list[tuple[str, float, float | None, str]], what: str, limit_
         end = GUTTER + drawn + 6
         says = end if place is None or not end - 6 <= place <= end + _LENGTH_OF_TEXT else place + 6
         bars.append(Bar(name, _HEAD + (index + 0.5) * ROW, drawn, place, kind, told, human(length), says))
-    limits = {bar.limit: limit for bar, (dummy, dummy2, limit, dummy3) in zip(bars, shown)}
+    limits = {each.limit: limit for each, (dummy, dummy2, limit, dummy3) in zip(bars, shown)}
     lines = [Mark(place, "limit", f"{limit_name} {human(limit)}") for place, limit in limits.items() if place is not None]
     bad = sum(kind == "bad" for dummy, dummy2, dummy3, kind in lengths)
     longest_of_all = human(max(length for dummy, length, dummy2, dummy3 in lengths))
