@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import copy
-import shutil
 import typing as t
 from pathlib import Path
 
 import harness
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from browser import chromium
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.html import html
@@ -28,15 +28,6 @@ from ansible_collections.sre.backup_sync.tests.unit.plugins.plugin_utils._report
 # One browser for all of them, so all of them on one worker.
 pytestmark = pytest.mark.xdist_group("page")
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 WHEN = "2026-11-21T23:30:00Z"
 WIDTHS = {"desk": 1180, "phone": 390}
 PAIRS = [("cluster", "dns-failure"), ("cluster", "healthy"), ("region", "vault-access-policy"), ("region", "healthy")]
@@ -46,9 +37,9 @@ PAIRS = [("cluster", "dns-failure"), ("cluster", "healthy"), ("region", "vault-a
 def browser() -> t.Iterator[Browser]:
     """The Chromium of the machine."""
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        yield chromium
-        chromium.close()
+        started = chromium(playwright)
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="module", params=PAIRS, ids="-".join)

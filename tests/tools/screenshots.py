@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
+
+from browser import chromium  # noqa: E402  pylint: disable=wrong-import-position
+
 # (picture, pair of the demo, scheme, what of the page: its first screen, or the element of that id)
 PICTURES = (
     ("cluster-failing", "cluster-dns-failure", "light", None),
@@ -30,7 +32,7 @@ def main() -> None:
     demo, folder = map(Path, sys.argv[1:3])
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        browser = chromium(playwright)
         for name, pair, scheme, selector in PICTURES:
             page = browser.new_page(viewport={"width": 1100, "height": 860}, color_scheme=scheme)
             page.goto((demo / pair / "report.html").as_uri())

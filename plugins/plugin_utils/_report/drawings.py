@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import human, parse_time
 from ansible_collections.sre.backup_sync.plugins.module_utils._gather import _aws_cron, _schedule
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import figure, rows, step, text, texts
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words import Json, member
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words import Json, member, spaced
 
 WIDTH = 960.0
 GUTTER = 190.0  # names of resources
@@ -113,7 +113,7 @@ def chain(cause: Json) -> list[Hop]:
     reach = WIDTH / len(hops) if hops else 0.0
     found = []
     for index, row in enumerate(hops):
-        name = str(row.get("link") or "").replace("_", " ")
+        name = spaced(row.get("link") or "")
         state = row.get("state") if row.get("state") in ("proven", "broken") else "unknown"
         words = name.rsplit(" ", 1) if len(name) > 9 else [name]
         found.append(Hop((index + 0.5) * reach, str(state), words, reach if index + 1 < len(hops) else 0.0))
@@ -194,7 +194,7 @@ class _Axis:
 
 def _lane(row: Json, points: list[tuple[float, str, str]], y: float, axis: _Axis) -> Lane:
     marks = [
-        Mark(axis.at(at), fate, f"{_day(at)} {verdict.replace('_', ' ')}")
+        Mark(axis.at(at), fate, f"{_day(at)} {spaced(verdict)}")
         for at, fate, verdict in points
         if at >= axis.start
     ]
@@ -326,13 +326,11 @@ def _columns(
     parts, figures = parts[first:], figures[first:]  # of a vault that is younger than the look-back
     known = [found for found in figures if found is not None]
     top = highest or max([*known, *(found for dummy, found in lines if found is not None)]) * 1.1 or 1.0
-    width = (WIDTH - LEFT - RIGHT) / len(parts)
-    marks = []
-    for index, (part, found) in enumerate(zip(parts, figures)):
+    columns = []
+    for part, found in zip(parts, figures):
         when = f"{_clock(part.get('start'))} to {_clock(part.get('end'))}"
         told = f"{when}: {_nothing(part) if found is None else words(found)}"
-        share = 0.0 if found is None else max(0.0, min(found / top, 1.0))
-        marks.append(Mark(round(LEFT + index * width, 1), "none" if found is None else kind(found), told, round(share * COLUMNS, 1)))
+        columns.append(_Column(_clock(part.get("start")), "none" if found is None else kind(found), told, (found or 0.0) / top))
     drawn = [
         Mark(0.0, label, f"{label} {words(found)}", round(min(found / top, 1.0) * COLUMNS, 1))
         for label, found in sorted(lines, key=lambda line: -(line[1] or 0.0))
@@ -340,11 +338,29 @@ def _columns(
     ]
     for upper, lower in zip(drawn, drawn[1:]):  # x is how far a name has to be moved down to be read
         lower.x = max(0.0, _LINE_OF_TEXT - (upper.height - upper.x - lower.height))
-    every = max(1, -(-len(parts) // _MOST_TICKS))
-    ticks = [Mark(marks[index].x, "tick", _clock(parts[index].get("start"))) for index in range(0, len(parts), every)]
     said = f"The {what} between {words(min(known))} and {words(max(known))}, last {words(known[-1])}"
-    said += "".join(f"; {mark.told}" for mark in drawn) + "."
-    return Drawing(height=TOP + COLUMNS + 34, said=said, ticks=ticks, lines=drawn, marks=marks)
+    return _laid_out(columns, drawn, said + "".join(f"; {mark.told}" for mark in drawn) + ".")
+
+
+class _Column(t.NamedTuple):
+    """A column before it has its place. share: of the height; at: the time that a tick tells."""
+
+    at: str
+    kind: str
+    told: str
+    share: float
+
+
+def _laid_out(columns: t.Sequence[_Column], lines: list[Mark], said: str) -> Drawing:
+    """Columns side by side, with the times of some of them below."""
+    width = (WIDTH - LEFT - RIGHT) / len(columns)
+    marks = [
+        Mark(round(LEFT + index * width, 1), each.kind, each.told, round(max(0.0, min(each.share, 1.0)) * COLUMNS, 1))
+        for index, each in enumerate(columns)
+    ]
+    every = max(1, -(-len(columns) // _MOST_TICKS))
+    ticks = [Mark(mark.x, "tick", column.at) for mark, column in list(zip(marks, columns))[::every]]
+    return Drawing(height=TOP + COLUMNS + 34, said=said, ticks=ticks, lines=lines, marks=marks)
 
 
 def _nothing(part: Json) -> str:
@@ -362,21 +378,14 @@ def trend(history: Json, rpo_s: float | None) -> Drawing | None:
     if len(shown) < 2:
         return None
     top = max([length for dummy, length, dummy2 in shown] + [rpo_s or 0.0]) * 1.1 or 1.0
-    width = (WIDTH - LEFT - RIGHT) / len(shown)
-    marks = [
-        Mark(
-            round(LEFT + index * width, 1),
-            _standing({"verdict": readiness}),  # the worst resource may have no exposure, for want of any copy
-            f"{at}: {human(length)}, {str(readiness).replace('_', ' ')}",
-            round(max(0.0, length / top) * COLUMNS, 1),
-        )
-        for index, (at, length, readiness) in enumerate(shown)
+    columns = [
+        # the worst resource may have no exposure, for want of any copy, so that readiness alone says how it stands
+        _Column(at, _standing({"verdict": readiness}), f"{at}: {human(length)}, {spaced(readiness)}", length / top)
+        for at, length, readiness in shown
     ]
     lines = [] if rpo_s is None else [Mark(0.0, "rpo", f"RPO {human(rpo_s)}", round(rpo_s / top * COLUMNS, 1))]
-    every = max(1, -(-len(shown) // _MOST_TICKS))
-    ticks = [Mark(marks[index].x, "tick", shown[index][0]) for index in range(0, len(shown), every)]
     said = f"The worst exposure of {len(shown)} runs, from {human(shown[0][1])} to {human(shown[-1][1])}."
-    return Drawing(height=TOP + COLUMNS + 34, said=said, ticks=ticks, lines=lines, marks=marks)
+    return _laid_out(columns, lines, said)
 
 
 def _clock(at: t.Any) -> str:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, fields
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import human, parse_time
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import figure, rows, text, texts
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words import Json, member
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words import Json, member, minute, spaced
 
 MOST_RUNS = 1000  # of a target that are kept: six weeks of hourly ones
 SHOWN_RUNS = 60  # of the exposure, in a drawing
@@ -177,7 +177,7 @@ def since_in_words(told: Told) -> str:
     if told.in_a_row == 1:
         words = f"{status} since this run"
     else:
-        words = f"{status} {'at least since' if told.since_start else 'since'} {_minute(told.since)}"
+        words = f"{status} {'at least since' if told.since_start else 'since'} {minute(told.since)}"
         words += f" ({human(_seconds(told.since, told.entry.at))}), {told.in_a_row} runs in a row"
     words += f"; before that {told.status_before}" if told.status_before else ""
     if told.status_changes >= _FLAPS:
@@ -192,7 +192,7 @@ def changes_in_words(told: Told, titles: t.Mapping[str, str]) -> list[str]:
     if previous is not None and previous.status == entry.status and previous.cause != entry.cause:
         found.append(f"another cause: {entry.cause or 'none'}, before {previous.cause or 'none'}")
     if previous is not None and previous.readiness != entry.readiness:
-        found.append(f"disaster recovery is {_spaced(entry.readiness)}, before {_spaced(previous.readiness)}")
+        found.append(f"disaster recovery is {spaced(entry.readiness or 'unknown')}, before {spaced(previous.readiness or 'unknown')}")
     for name, rules in (("new", told.new), ("resolved", told.resolved), ("flapping", told.flapping)):
         if rules:
             found.append(f"{name}: {'; '.join(dict.fromkeys(titles.get(rule, rule) for rule in rules))}")
@@ -215,7 +215,7 @@ def trend_in_words(told: Told) -> str | None:
     earlier, later = (max(each.worst_exposure_s or 0.0 for each in part) for part in (recent[:half], recent[half:]))
     now = told.entry.worst_exposure_s or 0.0
     if told.entry.readiness == "not_ready" and now >= later > earlier * (1 + _TREND_SHARE):
-        return f"worst exposure grows: at most {human(earlier)} up to {_minute(recent[half - 1].at)}, {human(now)} now"
+        return f"worst exposure grows: at most {human(earlier)} up to {minute(recent[half - 1].at)}, {human(now)} now"
     if told.entry.readiness == "ready" and told.previous is not None and told.previous.readiness == "not_ready":
         return f"worst exposure is back within the RPO: {human(max(earlier, later))} at most before, {human(now)} now"
     return None
@@ -224,15 +224,6 @@ def trend_in_words(told: Told) -> str | None:
 def _seconds(start: str | None, end: str) -> float | None:
     begun, ended = parse_time(start), parse_time(end)
     return (ended - begun).total_seconds() if begun and ended else None
-
-
-def _minute(at: str | None) -> str:
-    moment = parse_time(at)
-    return f"{moment:%Y-%m-%d %H:%MZ}" if moment else "an unknown time"
-
-
-def _spaced(name: str | None) -> str:
-    return (name or "unknown").replace("_", " ")
 
 
 def as_json(told: Told, titles: t.Mapping[str, str], set_aside: str | None = None) -> Json:

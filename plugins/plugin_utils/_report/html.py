@@ -43,6 +43,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words impo
     plain_text,
     readiness_in_words,
     scope_in_words,
+    spaced,
     value_in_words,
 )
 
@@ -110,7 +111,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(block=_block, short=_short, spaced=_spaced)
+    environment.filters.update(block=_block, short=_short, spaced=spaced)
     environment.filters.update(told=value_in_words, rows_of=_rows_of, path_of=_path_of)
     return environment
 
@@ -127,11 +128,6 @@ def _printed(value: t.Any) -> t.Any:
 def _short(told: t.Any, most: int) -> str:
     """At most so many characters, of both ends; three dots say that something was cut."""
     return in_the_middle(clean(str(told)), most)
-
-
-def _spaced(name: t.Any) -> str:
-    """A name of ours as words."""
-    return str(name).replace("_", " ")
 
 
 def _block(told: t.Any) -> Markup:
@@ -169,7 +165,7 @@ def _heading(diagnosis: Json) -> Json:
         "pair": place_in_words(target),
         "status": status.upper(),
         "status_class": status if status in ("failing", "lagging", "healthy") else "inconclusive",
-        "ready_words": f"disaster recovery: {ready.replace('_', ' ')}",
+        "ready_words": f"disaster recovery: {spaced(ready)}",
         "ready_class": ready if ready in ("ready", "not_ready") else "unknown",
         "alert": alert_in_words(diagnosis),
         "supposed": supposed,
@@ -234,11 +230,11 @@ def _resources(diagnosis: Json, gathered: t.Any) -> Json:
     for row in rows(member(diagnosis, "dr_readiness"), "resources"):
         name = text(row, "resource")
         point, late = points.get(name, {}), lags.get(name, {})
-        why = [_spaced(told) for told in (point.get("why"), late.get("why")) if told]
+        why = [spaced(told) for told in (point.get("why"), late.get("why")) if told]
         found[row.get("verdict") == "not_ready"].append(
             {
                 "resource": name,
-                "verdict": _spaced(row.get("verdict") or "unknown"),
+                "verdict": spaced(row.get("verdict") or "unknown"),
                 "exposure": _length(figure(row, "exposure_s")),
                 "newest_copy": minute(row.get("newest_matched_at")) or "none of known age",
                 "newest_source": minute(point.get("newest_source_at")),
@@ -299,7 +295,7 @@ def _rows_of(seen: Json) -> Json | None:
     if not columns or not whole or len(columns) > 8:
         return None
     told = [[_cell(name, row.get(name)) for name in columns] for row in listed[:_MOST_ROWS]]
-    return {"columns": [_spaced(name.removesuffix("_s")) for name in columns], "rows": told, "left_out": max(0, len(listed) - _MOST_ROWS)}
+    return {"columns": [spaced(name.removesuffix("_s")) for name in columns], "rows": told, "left_out": max(0, len(listed) - _MOST_ROWS)}
 
 
 def _cell(name: str, held: t.Any) -> str:
@@ -315,7 +311,7 @@ def _gap(row: Json) -> Json:
     told = [str(row[name]) for name in ("message", "effect", "close") if row.get(name)]
     return {
         "step": row.get("step"),
-        "outcome": _spaced(row.get("outcome") or "unknown"),
+        "outcome": spaced(row.get("outcome") or "unknown"),
         "told": list(dict.fromkeys(told)),
         "grant": json.dumps(grant, indent=2, ensure_ascii=False) if grant else "",
     }
@@ -326,7 +322,7 @@ def _raw(gathered: t.Any) -> list[Json]:
     found = []
     for name, read in gathered.items() if isinstance(gathered, dict) else ():
         shown = _UNPRINTABLE.sub(_visible, json.dumps(_bounded(read), indent=1, ensure_ascii=False, default=str))
-        outcome = _spaced(member(gathered, name).get("outcome") or "unknown")
+        outcome = spaced(member(gathered, name).get("outcome") or "unknown")
         found.append({"name": name, "outcome": outcome, "when": text(read, "observed_at") or "", "json": shown})
     return found
 

@@ -25,6 +25,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words impo
     readiness_in_words,
     resource_in_words,
     scope_in_words,
+    spaced,
     value_in_words,
 )
 
@@ -119,7 +120,7 @@ def _accepted(row: Json) -> str:
 
 
 def _gap(row: Json) -> str:
-    outcome = str(row.get("outcome") or "unknown").replace("_", " ")
+    outcome = spaced(row.get("outcome") or "unknown")
     told = " ".join(str(row[name]) for name in ("message", "close") if row.get(name))
     return f"**{_prose(row.get('step'))}** ({_prose(outcome)}): {_prose(told or row.get('effect') or '')}"
 

@@ -36,6 +36,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words impo
     resource_in_words,
     scope_in_words,
     sentence,
+    spaced,
     value_in_words,
 )
 
@@ -196,7 +197,7 @@ def _proofs(cause: Json) -> list[str]:
     for hop in _list(cause, "chain"):
         seen = member(hop, "evidence")
         if seen:
-            link = str(hop.get("link")).replace("_", " ")
+            link = spaced(hop.get("link"))
             lines += _entry("", f"{link} {hop.get('state')} by {_observation(seen)}", most=100)
     return lines
 
@@ -320,7 +321,7 @@ def _gaps(diagnosis: Json, room: _Room) -> list[str]:
     """What could not be read, and how to close it: the same remedy is told once."""
     by_remedy: dict[str, list[str]] = {}
     for gap in _list(diagnosis, "gaps"):
-        what = f"{gap.get('step')} ({str(gap.get('outcome') or 'unknown').replace('_', ' ')})"
+        what = f"{gap.get('step')} ({spaced(gap.get('outcome') or 'unknown')})"
         told = "" if gap.get("grant") else sentence(gap.get("message"))  # what a grant is for says the grant itself
         remedy = str(gap.get("close") or gap.get("effect") or "")
         by_remedy.setdefault(" ".join(filter(None, (told, remedy))), []).append(what)

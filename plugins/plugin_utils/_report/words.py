@@ -35,6 +35,11 @@ def clean(text: str, *, keep_indent: bool = False) -> str:
     return " ".join(visible.split())
 
 
+def spaced(name: t.Any) -> str:
+    """A name of ours, as not_mentioned, as words."""
+    return str(name).replace("_", " ")
+
+
 def sentence(text: t.Any) -> str:
     """The text with an end."""
     told = str(text or "").strip()
@@ -45,7 +50,7 @@ def value_in_words(row: Json) -> str:
     """The value in words; the evidence's own, as not_mentioned, without their underscores."""
     text = plain_text(row.get("value"))
     own_word = str(row.get("path") or "").rpartition(".")[2] in _OWN_WORDS
-    return text.replace("_", " ") if own_word else text
+    return spaced(text) if own_word else text
 
 
 def plain_text(value: t.Any) -> str:
@@ -67,8 +72,8 @@ def _member_in_words(name: str, held: t.Any) -> str:
     """`worst exposure: 26 min`; what is called something_s are seconds."""
     length = figure({name: held}, name) if name.endswith("_s") else None
     told = plain_text(held) if length is None else human(length)
-    told = told.replace("_", " ") if name in _OWN_WORDS else told
-    return f"{name.removesuffix('_s').replace('_', ' ')}: {told}"
+    told = spaced(told) if name in _OWN_WORDS else told
+    return f"{spaced(name.removesuffix('_s'))}: {told}"
 
 
 # --------------------------------------------------------------------------------------- members of a diagnosis
@@ -79,7 +84,7 @@ def alert_in_words(diagnosis: Json) -> str | None:
     alert = member(diagnosis, "alert")
     if not alert.get("name"):
         return None
-    verdict = str(alert.get("verdict") or "unknown").replace("_", " ")
+    verdict = spaced(alert.get("verdict") or "unknown")
     return f"{alert['name']}: {verdict}" + (f": {alert['reason']}" if alert.get("reason") else "")
 
 
@@ -90,7 +95,7 @@ def chain_in_words(cause: Json) -> str:
     """
     told: list[str] = []
     for hop in _list(cause, "chain"):
-        link = str(hop.get("link")).replace("_", " ")
+        link = spaced(hop.get("link"))
         if hop.get("state") == "broken":
             of = f" (of {cause['chain_of']})" if cause.get("chain_of") else ""
             return " > ".join([*told, f"{link.upper()} BROKEN{of}"])
@@ -124,7 +129,7 @@ def scope_in_words(diagnosis: Json) -> str | None:
 
 def readiness_in_words(readiness: Json) -> str:
     """`NOT READY, worst exposure 31 h 6 min (RPO 24 h)`"""
-    text = str(readiness.get("verdict") or "unknown").upper().replace("_", " ")
+    text = spaced(readiness.get("verdict") or "unknown").upper()
     worst, rpo = figure(readiness, "worst_exposure_s"), figure(readiness, "rpo_s")
     if worst is not None:
         text += f", worst exposure {human(worst)}"
@@ -134,7 +139,7 @@ def readiness_in_words(readiness: Json) -> str:
 
 
 def resource_in_words(row: Json) -> str:
-    text = f"{in_the_middle(str(row.get('resource')), _LONGEST_NAME)}: {str(row.get('verdict') or 'unknown').replace('_', ' ')}"
+    text = f"{in_the_middle(str(row.get('resource')), _LONGEST_NAME)}: {spaced(row.get('verdict') or 'unknown')}"
     exposure = figure(row, "exposure_s")
     return text if exposure is None else f"{text}, exposure {human(exposure)}"
 
@@ -180,4 +185,4 @@ def contradiction_in_words(row: Json) -> str:
     """Both signals, which one to believe, and why."""
     signals = row.get("signals")
     told = " ".join(str(signal) for signal in signals) if isinstance(signals, list) else ""
-    return f"{told} Believe {str(row.get('believe')).replace('_', ' ')}: {row.get('reason')}"
+    return f"{told} Believe {spaced(row.get('believe'))}: {row.get('reason')}"
