@@ -73,7 +73,9 @@ class ActionModule(ActionBase):
         folder, files, problem = (None, [], " ".join(problems)) if problems else _written(arguments)
         read = gathered_at(arguments["evidence"])
         lines = report_lines(diagnosis, where=folder, history=arguments["history"], gathered_at=read)
-        if problems or "text" in arguments["formats"]:
+        if self._task.no_log:
+            pass  # the screen is what was asked not to be shown
+        elif problems or "text" in arguments["formats"]:
             # the log of Ansible gets the words alone
             self._display.display("\n".join(map(_coloured, lines)), screen_only=True)
             self._display.display("\n".join(lines), log_only=True)

@@ -24,9 +24,10 @@ DIAGNOSIS = {
 def report(monkeypatch):
     """Runs the action; returns its result and what it displayed."""
 
-    def run(*, colours=False, **arguments):
+    def run(*, colours=False, no_log=False, **arguments):
         monkeypatch.setattr("ansible.utils.color.ANSIBLE_COLOR", colours)
         task = SimpleNamespace(args={"diagnosis": DIAGNOSIS, **arguments}, async_val=0, check_mode=False, diff=False)
+        task.no_log = no_log
         task.action = "sre.backup_sync.diagnosis_report"
         task.ignore_unreachable = task.delegate_to = None
         action = ActionModule(task, MagicMock(), SimpleNamespace(check_mode=False), MagicMock(), MagicMock(), MagicMock())
@@ -41,6 +42,12 @@ def report(monkeypatch):
         return result, "\n".join(shown["screen_only"])
 
     return run
+
+
+def test_with_no_log_the_files_are_written_and_nothing_is_shown(report, tmp_path):
+    result, shown = report(no_log=True, path=str(tmp_path))
+    assert not shown and "FAILING" in (tmp_path / "prod" / "report.txt").read_text()
+    assert not result.get("failed")
 
 
 def test_no_folder_no_files(report):

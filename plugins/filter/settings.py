@@ -2,24 +2,27 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""See region_settings.yml."""
+"""The filters that check the variables of a role: cluster_settings, region_settings and gate_settings."""
 
 from __future__ import annotations
 
+import functools
+import importlib
 import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
 
+_ROOM = "ansible_collections.sre.backup_sync.plugins.plugin_utils._settings"
 
-def _region_settings(variables: t.Any) -> dict[str, t.Any]:
+
+def _settings(kind: str, variables: t.Any) -> dict[str, t.Any]:
+    name = f"{kind}_settings"
     if not isinstance(variables, t.Mapping):
-        raise AnsibleFilterError("sre.backup_sync.region_settings takes a dictionary of the role's variables")
+        raise AnsibleFilterError(f"sre.backup_sync.{name} takes a dictionary of the role's variables")
     # Imported here: Ansible imports every filter file when it looks one up.
-    from ansible_collections.sre.backup_sync.plugins.plugin_utils._settings.region import region_settings
-
-    found = region_settings(plain(variables))
+    found = getattr(importlib.import_module(f"{_ROOM}.{kind}"), name)(plain(variables))
     for warning in found["warnings"]:
         Display().warning(warning)
     return found
@@ -30,4 +33,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """The filters by name."""
-        return {"region_settings": _region_settings}
+        return {f"{kind}_settings": functools.partial(_settings, kind) for kind in ("cluster", "region", "gate")}

@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note: this file is private to the collection; its interface can change at any time.
+
+"""The variables of the role sync_gate."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.files import absolute
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.options import folder_problem
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._settings.checked import RoleRules, Variables, checked
+
+_LONGEST_AGE_DAYS = 366
+
+
+def gate_settings(variables: Variables) -> dict[str, t.Any]:
+    """See checked()."""
+    return checked(RULES, variables)
+
+
+def _check_age(variables: Variables, name: str) -> None:
+    if not variables.get(name):
+        raise BadParameter(f"{name}: it is empty; say how old the evidence may be, for example -e {name}=15m.")
+
+
+def _check_record(variables: Variables, name: str) -> None:
+    path = str(variables[name])
+    if not path.strip():
+        return
+    problem = folder_problem(name, os.path.dirname(absolute(path)))
+    if problem or os.path.isdir(absolute(path)):
+        raise BadParameter(f"{name}: no file can be written at {path!r}; give one in a folder that this user may write to.")
+
+
+def _check_override(variables: Variables, name: str) -> None:
+    """An override is somebody's, for a reason."""
+    other = _REASON if name == _BY else _BY
+    if str(variables.get(other) or "").strip() and not str(variables.get(name) or "").strip():
+        wanted = "why the gate is overridden" if name == _REASON else "who overrides the gate"
+        raise BadParameter(f"{name}: it is empty, and {other} is not; say {wanted} too, or leave out both.")
+
+
+_BY, _REASON = "sync_gate_override_by", "sync_gate_override_reason"
+
+RULES = RoleRules(
+    role="sync_gate",
+    checks={
+        "sync_gate_max_age": _check_age,
+        "sync_gate_record": _check_record,
+        _BY: _check_override,
+        _REASON: _check_override,
+    },
+    required=("sync_gate_max_age", _BY, _REASON),
+    durations=(("sync_gate_max_age", "max_age_s", 1, _LONGEST_AGE_DAYS),),
+    examples={"sync_gate_resources": ["ledger", "orders"]},
+)
