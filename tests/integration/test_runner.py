@@ -117,7 +117,7 @@ def test_a_worker_elsewhere_does_the_same(pair: t.Any, tmp_path: Path) -> None:
 def slow_pair(tmp_path: Path) -> t.Iterator[dict[str, t.Any]]:
     """The same pair, where the logs come slowly."""
     described = harness.scenario("dns-failure")
-    described.setdefault("destination", {})["faults"] = [{"match": "GET /api/v1/.*/log", "slow_s": 4}]
+    described.setdefault("destination", {})["faults"] = [{"match": "GET /api/v1/.*/log", "slow_s": 4, "times": 1}]
     file = tmp_path / "slow.yaml"
     file.write_text(yaml.safe_dump(described))
     with harness.lab(file, tmp_path / "lab") as lab:
@@ -138,7 +138,7 @@ def test_a_job_that_is_cancelled_in_the_middle_leaves_nothing_half_done(slow_pai
         private_data_dir=str(job), playbook="job.yml", ident="cut", event_handler=look, cancel_callback=reached.is_set, quiet=True
     )
     assert reached.is_set() and (run.status, run.rc) == ("canceled", 254)
-    # The runner kills the play; Ansible's worker is a group of its own, and ends with the request that it is at.
+    # The runner kills the play; Ansible's worker is a group of its own, and ends with the step that it is at.
     deadline = time.monotonic() + 15
     while any(str(job) in name for name in _processes()):
         assert time.monotonic() < deadline
