@@ -76,8 +76,8 @@ pictures: programs demo
 
 # The tests use the real ones, and none is skipped because one is missing.
 programs: setup
-	@for program in prometheus promtool chromium; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
-		[ -z "$$missing" ] || { echo "missing:$$missing; apt-get install prometheus chromium"; exit 1; }
+	@for program in prometheus promtool prometheus-alertmanager chromium java; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+		[ -z "$$missing" ] || { echo "missing:$$missing; apt-get install prometheus prometheus-alertmanager chromium default-jre-headless"; exit 1; }
 
 clean:
 	rm -rf build .venv .mypy_cache .pytest_cache .hypothesis .ansible

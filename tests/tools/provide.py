@@ -21,7 +21,12 @@ VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "requirements-dev.txt"
 STAMP = VENV / ".provided"
 # Debian package: the programs of it that the tests use
-PROGRAMS = {"prometheus": ("prometheus", "promtool"), "chromium": ("chromium",)}
+PROGRAMS = {
+    "prometheus": ("prometheus", "promtool"),
+    "prometheus-alertmanager": ("prometheus-alertmanager",),
+    "chromium": ("chromium",),
+    "default-jre-headless": ("java",),
+}
 
 
 def main() -> int:
