@@ -119,27 +119,29 @@ def _only(raw: dict[str, Any], known: set[str], where: str) -> None:
         raise ValueError(f"{where}: unknown keys {sorted(unknown)}")
 
 
-def _rule(groups: list[str], resources: list[str], verbs: list[str], names: Sequence[str] = ()) -> dict[str, Any]:
-    made: dict[str, Any] = {"verbs": verbs, "apiGroups": groups, "resources": resources}
-    return {**made, "resourceNames": list(names)} if names else made
+_SHIPPED = Path(__file__).resolve().parents[2] / "roles" / "cluster_sync" / "files"
+_SHIPPED_NAMESPACE = "backup"  # of the shipped manifests
 
 
-def reader_rules(namespace: str) -> list[tuple[str, dict[str, Any]]]:
-    """Return the reader's least-privilege rules as (where, rule): a namespace, or "" for the whole cluster."""
-    read = ["get", "list"]
-    services = [f"{scheme}prometheus:{port}" for scheme in ("", "http:") for port in ("9090", "web")]
-    return [
-        (namespace, _rule(["batch"], ["jobs", "cronjobs"], read)),
-        (namespace, _rule([""], ["pods", "events", "persistentvolumeclaims"], read)),
-        (namespace, _rule([""], ["pods/log"], ["get"])),
-        (namespace, _rule([""], ["configmaps"], ["get"], ["backup-vault-config"])),
-        (namespace, _rule([""], ["namespaces"], ["get"], [namespace])),
-        (namespace, _rule(["snapshot.storage.k8s.io"], ["volumesnapshots"], read)),
-        (namespace, _rule(["velero.io"], ["backups", "backupstoragelocations"], read)),
-        (namespace, _rule(["volsync.backube"], ["replicationsources", "replicationdestinations"], read)),
-        ("monitoring", _rule([""], ["services/proxy"], ["get"], services)),
-        ("", _rule(["snapshot.storage.k8s.io"], ["volumesnapshotcontents", "volumesnapshotclasses"], read)),
-    ]
+def reader_rules(side: str, namespace: str, copies: bool) -> list[tuple[str, dict[str, Any]]]:
+    """Return the reader's rules as (where, rule): a namespace, or "" for the whole cluster.
+
+    They are those of the shipped manifests and no others, so that each scenario tells whether they suffice. copies: the
+    copy jobs run on this side, so that the source needs what the manifest of the destination allows, too.
+    """
+    names = [side] if side == "destination" or not copies else ["destination", "source"]
+    found: list[tuple[str, dict[str, Any]]] = []
+    for name in names:
+        for body in yaml.safe_load_all((_SHIPPED / f"rbac_{name}.yml").read_text("utf-8")):
+            where = body["metadata"].get("namespace", "")
+            where = namespace if where == _SHIPPED_NAMESPACE else where
+            rules = [(where, _for_namespace(rule, namespace)) for rule in body.get("rules", [])]
+            found += [rule for rule in rules if rule not in found]
+    return found
+
+
+def _for_namespace(rule: dict[str, Any], namespace: str) -> dict[str, Any]:
+    return {**rule, "resourceNames": [namespace]} if rule["resources"] == ["namespaces"] else rule
 
 
 def _without(rules: list[tuple[str, dict[str, Any]]], denied: list[str]) -> list[tuple[str, dict[str, Any]]]:
@@ -157,8 +159,10 @@ def _without(rules: list[tuple[str, dict[str, Any]]], denied: list[str]) -> list
     return left
 
 
-def _rights(namespace: str, raw: dict[str, Any]) -> list[dict[str, Any]]:
-    rules = _without(reader_rules(namespace), raw.get("deny", []))
+def _rights(scenario: Scenario, side: str) -> list[dict[str, Any]]:
+    raw, namespace = scenario.side(side), scenario.namespace
+    copies = side == (scenario.vars or {}).get("cluster_sync_copy_side", "destination")
+    rules = _without(reader_rules(side, namespace, copies), raw.get("deny", []))
     rules += [(namespace, rule) for rule in raw.get("grant", [])]
     made: list[dict[str, Any]] = []
     for where in (namespace, "monitoring"):
@@ -255,7 +259,7 @@ def build_cluster(scenario: Scenario, name: str, pki: Pki, audit: Audit, now: fl
     store.resource_version = next(side.versions)
     served = {kind.group for kind in registry.custom} | registry.builtin_groups
     cluster.add(body for body in side.objects if _group(body) in served)
-    cluster.add(_rights(scenario.namespace, raw))
+    cluster.add(_rights(scenario, name))
     for kind, entry in side.entries:
         store.add_entry(kind, entry)
     cluster.state.logs = side.logs

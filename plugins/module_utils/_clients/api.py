@@ -72,7 +72,7 @@ _API_PATH = re.compile(
 
 
 def grant_for(path: str) -> dict[str, t.Any] | None:
-    """The RBAC rule that allows reading this path, with the namespace it is needed in (null: a ClusterRole)."""
+    """The RBAC rule that allows reading this path and no more, with the namespace it is needed in (null: a ClusterRole)."""
     match = _API_PATH.match(path)
     if not match:
         return None
@@ -80,8 +80,10 @@ def grant_for(path: str) -> dict[str, t.Any] | None:
     rule: dict[str, t.Any] = {
         "apiGroups": [match["group"] or ""],
         "resources": [f"{resource}/{sub}" if sub else resource],
-        "verbs": ["get"] if name else ["get", "list"],
+        "verbs": ["get"] if name else ["list"],
     }
-    if name and (sub == "proxy" or resource == "configmaps"):
+    if name and (sub == "proxy" or resource in ("configmaps", "namespaces")):
         rule["resourceNames"] = [name]
-    return {"kind": "Role" if match["namespace"] else "ClusterRole", "namespace": match["namespace"], "rule": rule}
+    # a namespace is asked for by its own name, so that a Role in it can allow that
+    namespace = name if resource == "namespaces" else match["namespace"]
+    return {"kind": "Role" if namespace else "ClusterRole", "namespace": namespace, "rule": rule}

@@ -78,7 +78,7 @@ def test_a_refusal_carries_the_rule_that_would_allow_it(tmp_path):
     assert failure.grant == {
         "kind": "Role",
         "namespace": "backup",
-        "rule": {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list"]},
+        "rule": {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["list"]},
     }
 
 
