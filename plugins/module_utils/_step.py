@@ -101,6 +101,9 @@ def run_step(step: Step, params: Params, clients: t.Any) -> dict[str, t.Any]:
         gathered = step.gather(params, clients)
     except BadParameter as exc:
         raise StepFailed(str(exc), {}) from exc
+    access = clients.access()
+    if access:
+        gathered.feed["access"] = access
     requests = clients.requests()
     if requests:
         gathered.evidence["requests"] = requests

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The shipped policies of the region playbook: they allow every call that it makes, and nothing else.
+"""The shipped manifests and policies: they allow every call that the playbooks make, and nothing else.
 
-The lab's reader has exactly these policies, so that each scenario runs under them too.
+The lab's readers have exactly these rights, so that each scenario runs under them too.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import botocore.session
 import harness
 import pytest
 import yaml
+
+from ansible_collections.sre.backup_sync.plugins.module_utils import _access
 
 pytestmark = pytest.mark.xdist_group("policies")
 
@@ -185,3 +187,110 @@ def test_the_sides_of_one_account_need_both(tmp_path: Path) -> None:
         calls = lab.audit()
     assert {call["account"] for call in calls} == {SIDES["source"][0]}
     assert [call for call in calls if _is_denied(call)] == []
+
+
+# ------------------------------------------------------------------------------------------------------ clusters
+
+# Together these lead to every read: (scenario, keys of it that are others, variables).
+CLUSTER_STORIES: dict[str, tuple[str, dict[str, t.Any], dict[str, t.Any]]] = {
+    "copies-fail": (
+        "dns-failure",
+        {"destination": {"stories": [{"job": {"name": "by-hand", "ago": "1h", "took": "4m"}}]}},
+        {"cluster_sync_job_name": "by-hand"},
+    ),
+    "no-jobs-no-events-no-points": ("selector-finds-nothing", {"pairs": [], "destination": {}, "source": {}}, {}),
+    "points-of-other-names-and-times": (
+        "healthy",
+        {"pairs": [{"resources": ["orders"], "points": {"name": "of-{resource}-{stamp}", "latest": "50m", "creation_time": False}}]},
+        {},
+    ),
+    "metrics-through-the-api-server": (
+        "healthy",
+        {},
+        {
+            "cluster_sync_prometheus": {
+                "prometheus_service": {"namespace": "monitoring", "name": "prometheus"},
+            }
+        },
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def cluster_audits(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, t.Any]]:
+    """Every request of the runs."""
+    folder = tmp_path_factory.mktemp("cluster-policies")
+    labs, described = {}, {}
+    for name, (scenario, changes, dummy) in CLUSTER_STORIES.items():
+        described[name] = {**harness.scenario(scenario), **changes}
+        file = folder / f"{name}.yaml"
+        file.write_text(yaml.safe_dump(described[name]))
+        labs[file] = folder / name
+    with harness.labs(labs) as started:
+        hosts = {}
+        for (name, (dummy, dummy_too, values)), lab in zip(CLUSTER_STORIES.items(), started):
+            hosts[name] = {**harness.variables(lab.info, described[name]), **values}
+        for name, run in harness.play_many(folder / "run", "cluster", hosts).items():
+            assert run.code == 0 and run.diagnosis, f"{name}: {run.output[-3000:]}"
+        return [request for lab in started for request in lab.audit()]
+
+
+def _granted(side: str) -> set[tuple[str, str, str, str]]:
+    """(namespace, verb, group, resource) of the manifest."""
+    file = harness.ROOT / "roles" / "cluster_sync" / "files" / f"rbac_{side}.yml"
+    return {
+        (body["metadata"].get("namespace", ""), verb, group, resource)
+        for body in yaml.safe_load_all(file.read_text())
+        for rule in body.get("rules", [])
+        for verb in rule["verbs"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_each_rule_of_a_manifest_is_used_and_each_read_is_allowed(side: str, cluster_audits: list[dict[str, t.Any]]) -> None:
+    made = {
+        (
+            row["namespace"] or "",
+            row["verb"],
+            row["group"],
+            f"{row['resource']}/{row['subresource']}" if row["subresource"] else row["resource"],
+        )
+        for row in cluster_audits
+        if row["cluster"] == side and row["resource"]
+    }
+    assert made == _granted(side)
+
+
+def test_no_cluster_denies_anything_under_them(cluster_audits: list[dict[str, t.Any]]) -> None:
+    assert [row for row in cluster_audits if row["status"] == 403] == []
+
+
+STEPS = ("jobs", "events", "job_detail", "logs", "replication_rules", "copy_lag", "recovery_points")
+
+
+def test_each_step_alone_reads_what_it_declares_and_no_more(tmp_path: Path) -> None:
+    settings = {
+        "copy_side": "destination",
+        "namespace": "backup",
+        "source_namespace": "backup",
+        "configmap": "backup-vault-config",
+        "has_source": True,
+    }
+    with harness.lab(harness.scenario_file("dns-failure"), tmp_path / "lab") as lab:
+        values = harness.variables(lab.info, harness.scenario("dns-failure"))
+        for step in STEPS:
+            before = len(lab.audit())
+            assert harness.play(tmp_path / step, values, "--tags", f"cluster_sync_{step}").code == 0
+            made = {
+                (row["cluster"], row["verb"], row["group"], row["resource"], row["subresource"])
+                for row in lab.audit(before)
+                if row["resource"]
+            }
+            declared = {
+                (need.side, need.verb, need.group, *need.resource.partition("/")[::2])
+                for need in _access.needs(settings)
+                if need.step == step
+            }
+            assert made and made <= declared, (step, made - declared)

@@ -29,6 +29,7 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._clients.aws_failu
     THROTTLED,
     UNIDENTIFIED,
     Asked,
+    action_of,
     is_connecting,
     most_attempts,
     read_failed,
@@ -133,6 +134,8 @@ class Account:
         self.name = name
         self.clock = Clock()
         self.calls = 0
+        self.permitted: set[str] = set()  # actions that AWS has answered
+        self.refused: list[Json] = []  # the statements that would allow what it has not
         self.throttled = 0
         self._option = "destination." if name == "destination" else ""
         self._options = options
@@ -173,9 +176,18 @@ class Account:
             except botocore.parsers.ResponseParserError:  # cut off on the way, perhaps: worth one more try
                 reply = send(**arguments)
         except (aws_errors.ClientError, aws_errors.BotoCoreError, botocore.parsers.ResponseParserError) as exc:
-            raise self._failure(service, operation, arguments, exc) from exc
+            raise self._noted(self._failure(service, operation, arguments, exc), service, operation) from exc
+        self.permitted.add(action_of(service, operation))
         reply.pop("ResponseMetadata", None)
         return reply
+
+    def _noted(self, failure: ReadFailed, service: str, operation: str) -> ReadFailed:
+        """The failure, noted for who wants to know what the identity may do: that nothing is there was allowed to be asked."""
+        if failure.outcome == "not_found":
+            self.permitted.add(action_of(service, operation))
+        if failure.outcome == "forbidden" and failure.grant and failure.grant["statement"] not in self.refused:
+            self.refused.append(failure.grant["statement"])
+        return failure
 
     def pages(
         self, service: str, operation: str, *, token: str = "NextToken", sent_as: str = "NextToken", **arguments: t.Any

@@ -67,6 +67,7 @@ _NOT_FOUND = frozenset(
     {"ResourceNotFoundException", "ResourceNotFound", "NotFoundException", "NoSuchEntity", "NoSuchResourceException"}
 )
 _ABSENT = frozenset({"SubscriptionRequiredException"})
+_PREFIXES = {"service-quotas": "servicequotas"}  # of actions, where they are not the service's name
 # Arguments that name what is asked about. Others are filters, whose ARNs no statement may hold: it would allow nothing.
 _RESOURCES = ("KeyId", "PolicyArn", "RecoveryPointArn", "RoleArn")
 # The KeyId of one is a filter; points of the other have ARNs of ec2, rds or backup, so that one ARN allows one point.
@@ -196,11 +197,15 @@ def _credentials_hint(asked: Asked, code: str) -> str:
 
 def _grant(asked: Asked) -> Json:
     """The IAM statement that would have allowed the call."""
-    prefix = {"service-quotas": "servicequotas"}.get(asked.service, asked.service)
     return {
         "kind": "iam",
-        "statement": {"Effect": "Allow", "Action": f"{prefix}:{asked.operation}", "Resource": _resource(asked)},
+        "statement": {"Effect": "Allow", "Action": action_of(asked.service, asked.operation), "Resource": _resource(asked)},
     }
+
+
+def action_of(service: str, operation: str) -> str:
+    """The action that IAM allows: `servicequotas:GetServiceQuota`."""
+    return f"{_PREFIXES.get(service, service)}:{operation}"
 
 
 def _resource(asked: Asked) -> str:

@@ -99,6 +99,15 @@ class Clients:
             "throttled": sum(account.throttled for account in self._accounts.values()),
         }
 
+    def access(self) -> dict[str, t.Any] | None:
+        """What AWS answered and what it refused, by side: {permitted: actions, refused: statements}; None without an account."""
+        if not self._accounts:
+            return None
+        return {
+            side: {"permitted": sorted(account.permitted), "refused": account.refused}
+            for side, account in self._accounts.items()
+        }
+
     def _cluster(self, name: str, options: dict[str, t.Any]) -> Cluster:
         if name not in self._made:
             from ansible_collections.sre.backup_sync.plugins.module_utils._clients.kubernetes import Cluster

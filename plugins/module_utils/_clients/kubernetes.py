@@ -152,9 +152,24 @@ class Cluster:
             return False if failure.outcome == "not_found" else None
         return True
 
+    def may(self, verb: str, resource: str, *, group: str = "", namespace: str | None = None, name: str = "") -> bool:
+        """Whether these credentials may do that, as the API server judges it. Raises ReadFailed.
+
+        A SelfSubjectAccessReview is posted and stored nowhere; every authenticated user may ask it.
+        """
+        kind, dummy, sub = resource.partition("/")
+        asked = {"verb": verb, "group": group, "resource": kind, "subresource": sub, "namespace": namespace or "", "name": name}
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {key: value for key, value in asked.items() if value}},
+        }
+        reply = self._send("post", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", None, body)
+        return bool((_status_object(reply.data).get("status") or {}).get("allowed"))
+
     # ------------------------------------------------------------------------------------------------- sending
 
-    def _send(self, method: str, path: str, query: dict[str, t.Any] | None) -> t.Any:
+    def _send(self, method: str, path: str, query: dict[str, t.Any] | None, body: Json | None = None) -> t.Any:
         """One request with bounded retries for throttling, a failing server and a broken connection."""
         for attempt in range(1, _TRIES + 1):
             sent = time.time()
@@ -165,6 +180,7 @@ class Cluster:
                     path,
                     serialize=False,
                     query_params=list((query or {}).items()),
+                    body=body,
                     # Accept is left to the server for logs: text/plain alone is refused with 406
                     header_params={"Accept": "application/json, */*"},
                     _request_timeout=(min(self._timeout, 10.0), self._timeout),

@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Tell what the identities of a pair may read, and what they lack."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.sre.backup_sync.plugins.module_utils._access import needs
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._permissions import report
+
+_ARGUMENTS: dict[str, t.Any] = {
+    "kind": {"type": "str", "choices": ["cluster", "region"], "required": True},
+    "target": {"type": "str", "required": True},
+    "places": {"type": "dict", "default": {}},
+    "settings": {"type": "dict", "default": {}},
+    "asked": {"type": "dict", "default": {}},
+    "answers": {"type": "list", "elements": "dict", "default": []},
+}
+
+
+class ActionModule(ActionBase):
+    """Runs on the controller only."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Return the rows and what is missing."""
+        result = super().run(tmp, task_vars)
+        dummy, arguments = self.validate_argument_spec(_ARGUMENTS)
+        arguments = plain(arguments)
+        if arguments["kind"] == "cluster":
+            wanted = needs(arguments["settings"])
+            rows = report.of_cluster(wanted, arguments["asked"])
+            missing = report.missing_rules(wanted, rows)
+        else:
+            rows = report.of_region(arguments["answers"])
+            missing = report.missing_statements(arguments["answers"])
+        told = report.lines(arguments["kind"], arguments["target"], arguments["places"], rows, missing)
+        if not self._task.no_log:
+            self._display.display("\n".join(told))
+        unknown = sorted({row.side for row in rows if row.state == report.UNKNOWN})
+        problem = None
+        if missing:
+            problem = f"The identity of the {' and '.join(missing)} of {arguments['target']} lacks what stands above."
+        elif unknown:
+            problem = f"The {' and '.join(unknown)} of {arguments['target']} could not be asked; see above."
+        return {**result, "changed": False, "rows": [row._asdict() for row in rows], "missing": missing, "problem": problem}
