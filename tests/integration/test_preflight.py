@@ -35,7 +35,7 @@ def _side(run: harness.Run, side: str) -> str:
 
 def _objects(run: harness.Run, side: str) -> str:
     told = run.output.split(f"TO BE ADDED for the identity of the {side}:\n\n", 1)[1]
-    return re.split(r"\n\n|\n\[ERROR\]|\nfatal:", told, maxsplit=1)[0]
+    return re.split(r"\n\n|\nok: ", told, maxsplit=1)[0]
 
 
 def test_what_a_healthy_pair_of_clusters_needs_is_permitted_and_nothing_is_read(tmp_path: Path) -> None:

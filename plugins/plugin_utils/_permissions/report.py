@@ -118,7 +118,7 @@ def lines(kind: str, target: str, places: t.Mapping[str, str], rows: list[Row], 
         told.append("")
     for side, objects in missing.items():
         told += [f"TO BE ADDED for the identity of the {side}:", "", *_as_text(kind, objects), ""]
-    return told
+    return told[:-1]
 
 
 def _number(kind: str, step: str) -> int:
