@@ -240,7 +240,7 @@ def _granted(side: str) -> set[tuple[str, str, str, str]]:
     file = harness.ROOT / "roles" / "cluster_sync" / "files" / f"rbac_{side}.yml"
     return {
         (body["metadata"].get("namespace", ""), verb, group, resource)
-        for body in yaml.safe_load_all(file.read_text())
+        for body in yaml.safe_load(file.read_text())["items"]
         for rule in body.get("rules", [])
         for verb in rule["verbs"]
         for group in rule["apiGroups"]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,7 @@ def reader_rules(side: str, namespace: str, copies: bool) -> list[tuple[str, dic
     names = [side] if side == "destination" or not copies else ["destination", "source"]
     found: list[tuple[str, dict[str, Any]]] = []
     for name in names:
-        for body in yaml.safe_load_all((_SHIPPED / f"rbac_{name}.yml").read_text("utf-8")):
+        for body in yaml.safe_load((_SHIPPED / f"rbac_{name}.yml").read_text("utf-8"))["items"]:
             where = body["metadata"].get("namespace", "")
             where = namespace if where == _SHIPPED_NAMESPACE else where
             rules = [(where, _for_namespace(rule, namespace)) for rule in body.get("rules", [])]

@@ -46,7 +46,8 @@ def files() -> dict[pathlib.Path, str]:
     for side in _access.SIDES:
         wanted = [need for need in _access.needs(SETTINGS) if need.side == side]
         made = _access.manifests(wanted, account="backup-sync-reader", account_namespace="backup")
-        text = "---\n".join(yaml.dump(body, Dumper=_Indented, sort_keys=False) for body in made)
+        listed = {"apiVersion": "v1", "kind": "List", "items": made}  # one document, as the linters want it
+        text = yaml.dump(listed, Dumper=_Indented, sort_keys=False)
         found[ROLES / "cluster_sync" / "files" / f"rbac_{side}.yml"] = _COMMENT.format(side=_HEAD[side]) + text
         policy = json.dumps(_access.policy(side), indent=2) + "\n"
         found[ROLES / "region_sync" / "files" / f"policy_{side}.json"] = policy

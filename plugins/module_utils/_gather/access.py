@@ -55,8 +55,8 @@ def _need(row: t.Mapping[str, t.Any], index: int) -> Need:
     for name in ("resource", "verb"):
         if not row.get(name):
             raise BadParameter(f"reads[{index}].{name}: it is empty; give it.")
-    known = {name: row.get(name) or "" for name in Need._fields}
-    return Need(**{**known, "namespace": row.get("namespace") or None})
+    told: dict[str, t.Any] = {name: row.get(name) or "" for name in Need._fields}
+    return Need(**{**told, "namespace": told["namespace"] or None})
 
 
 STEP = Step(

@@ -11,7 +11,6 @@ the clock until the next copy is read, so what was 10 minutes below its RPO a qu
 
 from __future__ import annotations
 
-import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
