@@ -53,6 +53,7 @@ class ActionModule(ActionBase):
         told = decision_in_words(decision)
         result.update(changed=False, decision=decision, told=told)
         if problem and decision["decision"] == "overridden":
+            decision["decision"] = "stopped"
             return {**result, "failed": True, "msg": f"{problem} An override counts only when it is recorded."}
         if problem:
             self._display.warning(problem)

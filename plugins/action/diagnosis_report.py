@@ -124,7 +124,7 @@ def _written(arguments: dict[str, t.Any]) -> tuple[str | None, list[str], str | 
 def _red(diagnosis: dict[str, t.Any], fail_on: str) -> str | None:
     """The sentence that ends the task, or None."""
     status = str(diagnosis.get("status") or "inconclusive")
-    if status not in _RED[fail_on]:
+    if status not in _RED[fail_on or "never"]:
         return None
     cause = diagnosis.get("root_cause") or {}
     because = f" ({cause.get('title') or cause.get('cause')})" if cause else ""

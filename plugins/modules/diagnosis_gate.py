@@ -94,6 +94,10 @@ decision:
       description: V(sre.backup_sync/gate/v1).
       type: str
       returned: success
+    kind:
+      description: V(cluster) or V(region); V(unknown) without a diagnosis.
+      type: str
+      returned: success
     target:
       description: Name of the target.
       type: str
@@ -141,7 +145,7 @@ decision:
       elements: str
       returned: success
     worst_exposure_s:
-      description: Worst exposure of the diagnosis, in seconds.
+      description: Worst exposure of what was asked for, in seconds.
       type: float
       returned: success
     rpo_s:

@@ -117,7 +117,9 @@ class FakeAwx:
         self.linked: dict[tuple[str, int, str], list[int]] = {}
         self.surveys: dict[tuple[str, int], Item] = {}
         self.changes: list[tuple[str, str]] = []  # (method, path) of whatever was not a GET
+        self.read: set[int] = set()  # projects that were updated from their repository
         self.ignored: set[str] = set()  # fields that AWX would pass over without a word
+        self.updates: dict[int, Item] = {}
         self._playbooks = set(playbooks)
         self._last = 0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -167,7 +169,7 @@ class FakeAwx:
                 raise Refused(**{name: "This field is required."})
         self._last += 1
         path = f"/api/v2/{endpoint}/{self._last}/"
-        related = {name: f"{path}{name}/" for name in ("survey_spec", *ASSOCIATIONS.get(endpoint, ()))}
+        related = {name: f"{path}{name}/" for name in ("survey_spec", "update", *ASSOCIATIONS.get(endpoint, ()))}
         item = {"id": self._last, "type": kind, "url": path, "related": related, "summary_fields": {}, **fields}
         self.items[endpoint][self._last] = item
         try:
@@ -193,7 +195,8 @@ class FakeAwx:
                 raise Refused(__all__="An object with this name exists.")
         if endpoint == "job_templates":
             project = self.items["projects"].get(item["project"])
-            if project is None or item["playbook"] not in self._playbooks:
+            # the playbooks of a project are known only when it was read
+            if project is None or project["id"] not in self.read or item["playbook"] not in self._playbooks:
                 raise Refused(playbook="Playbook not found for project.")
         if endpoint == "schedules":
             rule = item["rrule"]
@@ -203,6 +206,25 @@ class FakeAwx:
                 raise Refused(rrule="INTERVAL required in rrule.")
         if endpoint == "credential_types" and item["kind"] not in ("cloud", "net"):
             raise Refused(kind="Must be 'cloud' or 'net'.")
+
+    def update(self, number: int) -> Item:
+        """Read the project's repository; that has ended when the answer comes."""
+        self.read.add(number)
+        self._last += 1
+        url = f"/api/v2/project_updates/{self._last}/"
+        done = {"status": "successful", "failed": False, "finished": "2026-01-01T00:00:00Z", "elapsed": 1.0, "started": None}
+        self.updates[self._last] = {"id": self._last, "url": url, "scm_revision": "abc", "event_processing_finished": True, **done}
+        return self.updates[self._last]
+
+    def delete(self, endpoint: str, number: int) -> None:
+        """With a group go the hosts that are in it and in no other."""
+        if endpoint == "groups":
+            others = {one for place, listed in self.linked.items() if place[0] == "groups" and place[1] != number for one in listed}
+            for host in set(self.linked.get(("groups", number, "hosts"), [])) - others:
+                del self.items["hosts"][host]
+        del self.items[endpoint][number]
+        for listed in self.linked.values():
+            listed[:] = [one for one in listed if one != number]
 
     def link(self, endpoint: str, number: int, association: str, given: Item) -> None:
         """Raises Refused."""
@@ -224,7 +246,8 @@ class FakeAwx:
             if missing:
                 raise Refused(error=f"{sorted(missing)[0]!r} missing from survey question.")
             choices = question.get("choices")
-            if question["type"] == "multiplechoice" and (not choices or question.get("default") not in choices):
+            default = question.get("default")
+            if question["type"] == "multiplechoice" and (not choices or default not in (None, "", *choices)):
                 raise Refused(error="Default choice must be answered from the choices listed.")
         self.surveys[endpoint, number] = given
 
@@ -261,19 +284,21 @@ def _handler(awx: FakeAwx) -> type[BaseHTTPRequestHandler]:
 
         def _done(self, parts: list[str], asked: dict[str, str], given: Item) -> tuple[int, t.Any]:
             endpoint, number = parts[0], int(parts[1]) if len(parts) > 1 else 0
+            if endpoint == "project_updates":
+                return 200, awx.updates[number]
             if len(parts) == 1 and self.command == "GET":
                 found = awx.listed(endpoint, asked)
                 return 200, {"count": len(found), "next": None, "previous": None, "results": list(map(_shown, found))}
             if len(parts) == 1:
                 return 201, _shown(awx.create(endpoint, given))
             if len(parts) == 2 and self.command == "DELETE":
-                del awx.items[endpoint][number]
-                for listed in awx.linked.values():
-                    listed[:] = [one for one in listed if one != number]
+                awx.delete(endpoint, number)
                 return 204, None
             if len(parts) == 2:
                 item = awx.change(endpoint, number, given) if self.command == "PATCH" else awx.items[endpoint][number]
                 return 200, _shown(item)
+            if parts[2] == "update":
+                return 202, awx.update(number)
             if parts[2] == "survey_spec":
                 if self.command == "POST":
                     awx.survey(endpoint, number, given)

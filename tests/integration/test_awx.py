@@ -66,7 +66,8 @@ def test_all_that_a_scheduled_diagnosis_needs_and_nothing_the_second_time(awx: t
     _check_objects(awx)
     awx.changes.clear()
     again = _apply(tmp_path, awx, python)
-    assert (again.code, _changed(again), awx.changes) == (0, 0, []), again.output[-3000:]
+    read = [("POST", f"{awx.named('projects')['Backup sync']['url']}update/")]
+    assert (again.code, _changed(again), awx.changes) == (0, 0, read), again.output[-3000:]
 
 
 def _check_objects(awx: fake_awx.FakeAwx) -> None:
@@ -99,8 +100,10 @@ def _check_objects(awx: fake_awx.FakeAwx) -> None:
     assert asked == {
         "clusters": ["cluster_sync_alert", "cluster_sync_job_name", "cluster_sync_fail_on"],
         "Regions": ["region_sync_alert", "region_sync_copy_job_id", "region_sync_fail_on"],
-        "gate": ["sync_gate_from", "sync_gate_max_age", "sync_gate_override_by", "sync_gate_override_reason"],
+        "gate": ["sync_gate_override_by", "sync_gate_override_reason"],
     }
+    # AWX hands defaults to every launch, where they would win over what a pair says
+    assert not [row for survey in awx.surveys.values() for row in survey["spec"] if "default" in row]
 
     nodes = "workflow_job_template_nodes"
     run_by = {name: awx.items["job_templates"][node["unified_job_template"]]["name"] for name, node in awx.named(nodes).items()}
@@ -128,13 +131,17 @@ def test_what_somebody_changed_by_hand_is_told_in_check_mode_and_put_right(awx: 
     assert (run.code, _changed(run), gate["playbook"]) == (0, 1, "playbooks/gate.yml"), run.output[-3000:]
 
 
-def test_a_kind_that_is_no_longer_there_is_taken_away(awx: t.Any, python: Path, tmp_path: Path) -> None:
-    run = _apply(tmp_path, awx, python, awx_configuration_regions={}, awx_configuration_notify_url="")
+def test_a_kind_that_is_no_longer_there_is_taken_away_and_its_pairs_stay(awx: t.Any, python: Path, tmp_path: Path) -> None:
+    moved = {"prod": {"region_sync_vault_name": "backup"}, "both": {"region_sync_vault_name": "backup"}}
+    run = _apply(
+        tmp_path, awx, python, awx_configuration_clusters={}, awx_configuration_regions=moved, awx_configuration_notify_url=""
+    )
     assert run.code == 0, run.output[-3000:]
-    assert list(awx.named("groups")) == ["backup_sync_clusters"]
-    assert "Backup sync Regions" not in awx.named("job_templates") and awx.named("notification_templates") == {}
-    assert sorted(awx.named("workflow_job_template_nodes")) == ["clusters", "verdict"]
-    assert awx.links("workflow_job_template_nodes", "clusters", "always_nodes") == ["verdict"]
+    assert list(awx.named("groups")) == ["backup_sync_regions"]
+    assert sorted(awx.links("groups", "backup_sync_regions", "hosts")) == ["both", "prod"] == sorted(awx.named("hosts"))
+    assert "Backup sync clusters" not in awx.named("job_templates") and awx.named("notification_templates") == {}
+    assert sorted(awx.named("workflow_job_template_nodes")) == ["Regions", "verdict"]
+    assert awx.links("workflow_job_template_nodes", "Regions", "always_nodes") == ["verdict"]
 
 
 BAD = {
@@ -168,20 +175,39 @@ FAILING = {"status": "failing", "cause": "network_dns", "confidence": "likely", 
 HEALTHY = {"status": "healthy", "cause": None, "confidence": None, "dr_ready": "ready", "worst_exposure_s": 1.0}
 
 
+def _verdict(folder: Path, told: t.Any, **values: t.Any) -> harness.Run:
+    inventory = {
+        "backup_sync_clusters": {"hosts": {"prod": {}, "both": {"cluster_sync_name": "named"}}},
+        "backup_sync_regions": {"hosts": {"both": {}}},
+    }
+    (folder / "inventory.yml").write_text(json.dumps(inventory))
+    given = {**({"backup_sync": told} if told is not None else {}), **values}
+    return harness.play(folder, given, "-i", str(folder / "inventory.yml"), playbook="sre.backup_sync.verdict")
+
+
 def test_the_verdict_reads_the_artifact(tmp_path: Path) -> None:
-    artifact = {"backup_sync": {"stage": HEALTHY, "prod": FAILING}}
-    run = harness.play(tmp_path, artifact, playbook="sre.backup_sync.verdict")
+    artifact = {"cluster": {"prod": FAILING, "named": HEALTHY}, "region": {"both": HEALTHY}}
+    run = _verdict(tmp_path, artifact)
     assert run.code == 2
-    first, second = (line for line in run.output.splitlines() if '"msg": "' in line and "(item=" not in line and "recovery" in line)
-    assert "prod: FAILING, network dns; disaster recovery not ready" in first
-    assert "stage: HEALTHY; disaster recovery ready" in second
-    assert "prod: see above." in run.output
-    calm = harness.play(tmp_path, {**artifact, "backup_sync_fail_on": "never"}, playbook="sre.backup_sync.verdict")
-    assert calm.code == 0, calm.output[-2000:]
+    assert "prod, clusters: FAILING, network dns; disaster recovery not ready" in run.output
+    assert "both, clusters: HEALTHY; disaster recovery ready" in run.output
+    assert "both, Regions: HEALTHY; disaster recovery ready" in run.output
+    assert "prod is FAILING." in run.output and '"both is' not in run.output
+    assert _verdict(tmp_path, artifact, backup_sync_fail_on="never").code == 0
 
 
-@pytest.mark.parametrize("values", [{}, {"backup_sync": []}, {"backup_sync": {"a": HEALTHY}, "backup_sync_fail_on": "often"}])
-def test_a_verdict_on_nothing_is_red(values: dict[str, t.Any], tmp_path: Path) -> None:
-    run = harness.play(tmp_path, values, playbook="sre.backup_sync.verdict")
-    assert run.code == 2
-    assert "No pair was handed over" in run.output or "must be never, failing, lagging or unknown." in run.output
+def test_a_pair_of_both_kinds_is_red_by_either(tmp_path: Path) -> None:
+    run = _verdict(tmp_path, {"cluster": {"prod": HEALTHY, "named": HEALTHY}, "region": {"both": FAILING}})
+    assert run.code == 2 and "both is HEALTHY and FAILING." in run.output
+
+
+@pytest.mark.parametrize("told", [None, [], {"region": {"both": HEALTHY}}, {"cluster": {"named": HEALTHY}, "region": {"both": HEALTHY}}])
+def test_a_pair_that_nothing_was_told_of_is_red(told: t.Any, tmp_path: Path) -> None:
+    run = _verdict(tmp_path, told)
+    assert run.code == 2 and "prod is NOT DIAGNOSED." in run.output and "Traceback" not in run.output
+
+
+def test_a_verdict_without_pairs_or_with_an_odd_status_is_refused(tmp_path: Path) -> None:
+    assert "must be never, failing, lagging or unknown." in _verdict(tmp_path, {}, backup_sync_fail_on="often").output
+    run = harness.play(tmp_path, {"backup_sync": {}}, playbook="sre.backup_sync.verdict")
+    assert run.code == 2 and "The inventory has no pair in backup_sync_clusters" in run.output

@@ -77,12 +77,12 @@ def test_a_job_leaves_diagnosis_events_and_exit_code(pair: t.Any, tmp_path: Path
     artifacts = job / "artifacts" / "one"
     status, code, left = _told(artifacts)
     assert (done.returncode, status, code) == (0, "successful", 0), done.stdout[-3000:]
-    assert left["backup_sync"]["prod"] == {
+    assert left["backup_sync"]["cluster"]["prod"] == {
         "status": "failing",
         "cause": "network_dns",
         "confidence": "likely",
         "dr_ready": "not_ready",
-        "worst_exposure_s": left["backup_sync"]["prod"]["worst_exposure_s"],
+        "worst_exposure_s": left["backup_sync"]["cluster"]["prod"]["worst_exposure_s"],
     }
     stdout = (artifacts / "stdout").read_text()
     assert "DNS does not resolve the endpoint's name" in stdout
@@ -95,7 +95,17 @@ def test_a_red_job_has_its_artifact_too(pair: t.Any, tmp_path: Path) -> None:
     job = _job(tmp_path, {**pair[1], "cluster_sync_fail_on": "failing"})
     done = _run(tmp_path, "run", str(job), "-p", "job.yml", "--ident", "red")
     status, code, left = _told(job / "artifacts" / "red")
-    assert (done.returncode, status, code, left["backup_sync"]["prod"]["status"]) == (2, "failed", 2, "failing")
+    assert (done.returncode, status, code, left["backup_sync"]["cluster"]["prod"]["status"]) == (2, "failed", 2, "failing")
+
+
+def test_a_node_of_a_workflow_takes_along_what_the_ones_before_left(pair: t.Any, tmp_path: Path) -> None:
+    before = {"region": {"vaults": {"status": "healthy"}}, "cluster": {"stage": {"status": "lagging"}}}
+    job = _job(tmp_path, pair[1])
+    (job / "env" / "extravars").write_text(json.dumps({"backup_sync": before}))
+    assert _run(tmp_path, "run", str(job), "-p", "job.yml", "--ident", "second").returncode == 0
+    left = _told(job / "artifacts" / "second")[2]["backup_sync"]
+    assert left["region"] == before["region"]
+    assert {name: told["status"] for name, told in left["cluster"].items()} == {"stage": "lagging", "prod": "failing"}
 
 
 def test_a_worker_elsewhere_does_the_same(pair: t.Any, tmp_path: Path) -> None:
@@ -110,7 +120,7 @@ def test_a_worker_elsewhere_does_the_same(pair: t.Any, tmp_path: Path) -> None:
     back.mkdir()
     processed = _run(tmp_path, "process", str(back), "--ident", "far", input=worked.stdout)
     status, code, left = _told(back / "artifacts" / "far")
-    assert (processed.returncode, status, code, left["backup_sync"]["prod"]["cause"]) == (0, "successful", 0, "network_dns")
+    assert (processed.returncode, status, code, left["backup_sync"]["cluster"]["prod"]["cause"]) == (0, "successful", 0, "network_dns")
 
 
 @pytest.fixture

@@ -161,6 +161,7 @@ def readiness(
                 "resource": row.get("resource"),
                 "verdict": verdict,
                 "exposure_s": figure(row, "exposure_s"),
+                "exposure_error_s": figure(row, "exposure_error_s"),
                 "newest_matched_at": text(row, "newest_matched_at"),
                 "behind_s": figure(row, "behind_s"),
             }

@@ -73,6 +73,7 @@ def decide(
     overridden = not ready and bool(asked.by and asked.reason)
     return {
         "schema": SCHEMA,
+        "kind": str(member(known, "target").get("kind") or "unknown"),
         "target": asked.target or _target(known) or called,
         "decision": "passed" if ready else "overridden" if overridden else "stopped",
         "readiness": found.verdict,
@@ -81,7 +82,7 @@ def decide(
         "status": text(known, "status"),
         "cause": text(known, "root_cause", "cause"),
         "resources": list(asked.resources),
-        "worst_exposure_s": figure(known, "dr_readiness", "worst_exposure_s"),
+        "worst_exposure_s": _worst(member(known, "dr_readiness"), asked.resources),
         "rpo_s": figure(known, "dr_readiness", "rpo_s"),
         "read_at": rfc3339(read_at),
         "age_s": age_s if age_s is None else round(max(age_s, 0.0), 1),
@@ -93,7 +94,7 @@ def decision_in_words(decision: Json) -> str:
     """Sentences: `prod is ready: worst exposure 20 min (RPO 2 h). Read 12 s ago.`"""
     age_s = decision["age_s"]
     read = "" if age_s is None else f" Read {human(age_s)} ago."
-    told = f"{decision['target']} is {_AS_WORDS[decision['readiness']]}: {decision['reason']}.{read}"
+    told = f"{decision['target']} is {_AS_WORDS[decision['readiness']]}: {sentence(decision['reason'])}{read}"
     if decision["decision"] == "passed":
         return told
     if decision["decision"] == "overridden":
@@ -154,7 +155,8 @@ def _still(found: _Finding, readiness: Json, age_s: float, wanted: tuple[str, ..
     exposure_s, rpo_s = _worst(readiness, wanted), figure(readiness, "rpo_s")
     if exposure_s is None or rpo_s is None:  # ready without these is none of ours
         return _Finding("unknown", "the diagnosis calls it ready and tells no exposure or no RPO")
-    if exposure_s + age_s <= rpo_s:
+    errors = [figure(row, "exposure_error_s") or 0.0 for row in rows(readiness, "resources")]
+    if exposure_s + max(errors, default=0.0) + age_s <= rpo_s:
         return found
     return _Finding("unknown", f"{found.why}, which with the {human(age_s)} since then is more than the RPO")
 
