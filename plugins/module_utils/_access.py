@@ -22,13 +22,14 @@ _SNAPSHOTS = "snapshot.storage.k8s.io"
 
 
 class Read(t.NamedTuple):
-    """Objects of one kind that a step reads. sides: where; wide: they belong to no namespace."""
+    """Objects of one kind that a step reads. sides: where; wide: they belong to no namespace; optional: seldom needed."""
 
     resource: str  # as RBAC calls it, pods/log
     verbs: tuple[str, ...]
     group: str = ""
     sides: tuple[str, ...] = (COPY,)
     wide: bool = False
+    optional: bool = False
 
 
 _NAMESPACE = Read("namespaces", ("get",))
@@ -53,13 +54,19 @@ CLUSTER_READS: dict[str, tuple[Read, ...]] = {
         _POINTS,
         _BACKUPS,
         _NAMESPACE._replace(sides=(DESTINATION, SOURCE)),
-        Read("volumesnapshotcontents", ("list",), _SNAPSHOTS, (DESTINATION, SOURCE), wide=True),
+        Read("volumesnapshotcontents", ("list",), _SNAPSHOTS, (DESTINATION, SOURCE), wide=True, optional=True),
     ),
 }
 
 
+_OTHER_KINDS = ("source_backups", "recovery_points")
+
+
 class Need(t.NamedTuple):
-    """One thing that the identity of a side must be allowed. namespace: None for the whole cluster; name: "" for all."""
+    """One thing that the identity of a side must be allowed. namespace: None for the whole cluster; name: "" for all.
+
+    optional: a step does without it, and seldom needs it.
+    """
 
     step: str
     side: str
@@ -68,6 +75,7 @@ class Need(t.NamedTuple):
     resource: str
     verb: str
     name: str = ""
+    optional: bool = False
 
 
 def needs(settings: t.Mapping[str, t.Any]) -> list[Need]:
@@ -81,6 +89,8 @@ def needs(settings: t.Mapping[str, t.Any]) -> list[Need]:
 
 
 def _needs(step: str, read: Read, settings: t.Mapping[str, t.Any]) -> t.Iterator[Need]:
+    if read.optional and any((settings.get(name) or {}).get("kind") in ("job", "custom") for name in _OTHER_KINDS):
+        return  # the contents belong to VolumeSnapshots
     read = _as_configured(read, settings)
     if read.resource == "services/proxy":
         service = settings.get("prometheus_service")
@@ -94,7 +104,7 @@ def _needs(step: str, read: Read, settings: t.Mapping[str, t.Any]) -> t.Iterator
         namespace = settings["source_namespace"] if side == SOURCE else settings["namespace"]
         named = {"namespaces": namespace, "configmaps": settings["configmap"]}.get(read.resource, "")
         for verb in read.verbs:
-            yield Need(step, side, None if read.wide else namespace, read.group, read.resource, verb, named)
+            yield Need(step, side, None if read.wide else namespace, read.group, read.resource, verb, named, read.optional)
 
 
 def _as_configured(read: Read, settings: t.Mapping[str, t.Any]) -> Read:

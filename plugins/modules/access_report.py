@@ -86,7 +86,8 @@ rows:
       returned: always
     state:
       description:
-        - V(permitted), V(missing), V(unknown) where the side could not be asked, or V(not_asked) of AWS where this pair did not lead to it.
+        - V(permitted), V(missing), V(optional) where it is missing and seldom needed, V(unknown) where the side could not be
+          asked, or V(not_asked) of AWS where this pair did not lead to it.
       type: str
       returned: always
 problem:
@@ -94,7 +95,7 @@ problem:
   type: str
   returned: always
 missing:
-  description: The Roles and ClusterRoles, or IAM statements, to add on each side.
+  description: Of each side the Roles and ClusterRoles that lack something, whole, or the IAM statements to add.
   type: dict
   returned: always
 """

@@ -49,6 +49,9 @@ options:
       name:
         description: Name of the only object; empty for all.
         type: str
+      optional:
+        description: Whether the step does without it; told again in the answer.
+        type: bool
   on_error:
     description: What to do when the cluster cannot be asked. V(report) says it in RV(evidence.outcome) and RV(evidence.error).
     type: str

@@ -154,6 +154,41 @@ def test_evidence_that_cannot_be_read_stops_with_a_sentence(evidence: str, tmp_p
     assert "localhost is not known to be ready: " in _said(run)
 
 
+def test_saved_evidence_of_one_pair_does_not_open_the_gate_for_another(saved: Path, tmp_path: Path) -> None:
+    values = {"sync_gate_from": "sync_replay", "sync_replay_evidence": str(saved)}
+    name = json.loads(saved.read_text())["target"]["name"]
+    record = tmp_path / "gate.jsonl"
+    inventory = _inventory(tmp_path, backup_sync_clusters={name: {}, "another": {}})
+    run = harness.play(tmp_path, {**values, "sync_gate_record": str(record)}, *inventory, playbook=GATE)
+    assert run.code == 2, run.output[-3000:]
+    assert {line["target"]: line["decision"] for line in _lines(record)} == {name: "passed", "another": "stopped"}
+    assert f"another is not known to be ready: the diagnosis is of {name}." in _said(run)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"sync_gate_override_by": "Jane Doe"},
+        {"sync_gate_record": "/dev/full", **OVERRIDE, "sync_gate_resources": ["nothing"]},
+        {"sync_gate_max_age": "soon"},
+    ],
+    ids=["half-an-override", "a-full-disk", "an-odd-age"],
+)
+def test_a_rescue_never_sees_the_decision_on_an_earlier_target(bad: dict[str, t.Any], pairs: t.Any, tmp_path: Path) -> None:
+    gate = {"name": "Ask", "ansible.builtin.include_role": {"name": "sre.backup_sync.sync_gate"}}
+    show = {"name": "Show", "ansible.builtin.debug": {"msg": "DECIDED {{ backup_sync_gate.decision }}"}}
+    tasks = [
+        {**gate, "vars": {"sync_gate_from": "cluster_sync"}},
+        show,
+        {"name": "Again", "block": [{**gate, "vars": bad}], "rescue": [show]},
+    ]
+    playbook = tmp_path / "runbook.yml"
+    play = {"name": "A runbook", "hosts": "localhost", "gather_facts": False, "tasks": tasks}
+    playbook.write_text(yaml.safe_dump([play], sort_keys=False))
+    run = harness.play(tmp_path, pairs[READY], playbook=str(playbook))
+    assert [line.split()[-1].strip('"') for line in run.output.splitlines() if '"msg": "DECIDED' in line] == ["passed", "stopped"]
+
+
 # --------------------------------------------------------------------------------------------------- many targets
 
 

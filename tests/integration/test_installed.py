@@ -77,6 +77,17 @@ def test_what_was_installed_is_what_was_built(installed: Path) -> None:
     _run(installed.parent, GALAXY, "collection", "verify", "sre.backup_sync", "--offline", collections=installed)
 
 
+@pytest.mark.parametrize("playbook", ["gate", "event", "verdict", "preflight", "awx", "replay", "rules"])
+def test_every_other_playbook_starts_from_it(playbook: str, installed: Path, tmp_path: Path) -> None:
+    """What they do is tested elsewhere; here that all that they need is in it."""
+    told = _run(tmp_path, PLAYBOOK, f"sre.backup_sync.{playbook}", "--syntax-check", collections=installed)
+    assert f"playbook: {installed}/ansible_collections/sre/backup_sync/playbooks/{playbook}.yml" in told
+
+
+def test_the_rulebook_is_where_it_is_looked_for(installed: Path) -> None:
+    assert (installed / "ansible_collections/sre/backup_sync/extensions/eda/rulebooks/diagnose.yml").is_file()
+
+
 @pytest.mark.parametrize("kind", CASES)
 def test_the_playbooks_run_by_their_full_names(kind: str, installed: Path, tmp_path: Path) -> None:
     name, cause = CASES[kind]

@@ -55,7 +55,9 @@ def test_a_missing_rule_is_the_one_to_apply(tmp_path: Path) -> None:
     assert re.search(r"4 logs +MISSING get pods/log in backup", _side(run, "destination"))
     [role] = yaml.safe_load_all(_objects(run, "destination"))
     assert (role["kind"], role["metadata"]["namespace"]) == ("Role", "backup")
-    assert role["rules"] == [{"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]}]
+    # whole, since whoever applies it replaces the role of that name
+    shipped = yaml.safe_load((harness.ROOT / "roles" / "cluster_sync" / "files" / "rbac_destination.yml").read_text())
+    assert role in [{**body, "rules": body.get("rules")} for body in shipped["items"]]
     assert "The identity of the destination of backup lacks what stands above." in " ".join(run.output.split())
 
 
@@ -87,6 +89,32 @@ def test_what_aws_refused_is_a_statement_to_paste(tmp_path: Path) -> None:
     statements = [row for side in told for row in json.loads(_objects(run, side))]
     assert refused and {action for row in statements for action in row["Action"]} == refused
     assert all(row["Effect"] == "Allow" for row in statements)
+
+
+def test_a_region_that_cannot_be_asked_is_said(tmp_path: Path) -> None:
+    run, dummy = _preflight(tmp_path, "region-unreachable", "region")
+    assert run.code == 2 and "Traceback" not in run.output
+    assert "nobody could be asked" in _side(run, "destination") and "permitted" not in _side(run, "destination")
+    assert re.search(r"The destination of \S+ could not be asked", " ".join(run.output.split()))
+
+
+def test_a_role_that_may_not_be_assumed_is_said(tmp_path: Path) -> None:
+    role = {"role_arn": "arn:aws:iam::444455556666:role/nobody"}
+    run, dummy = _preflight(tmp_path, "healthy", "region", region_sync_destination=role)
+    assert run.code == 2 and "Traceback" not in run.output
+    said = " ".join(run.output.split())
+    assert "the role arn:aws:iam::444455556666:role/nobody cannot be assumed" in said
+    assert "allow that identity sts:AssumeRole on it." in said and "nobody could be asked" in _side(run, "destination")
+
+
+def test_contents_of_snapshots_are_optional(tmp_path: Path) -> None:
+    described = harness.scenario("healthy")
+    described["destination"] = {"deny": ["volumesnapshotcontents.snapshot.storage.k8s.io"]}
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(described))
+    with harness.lab(tmp_path / "s.yaml", tmp_path / "lab") as lab:
+        run = harness.play(tmp_path / "run", harness.variables(lab.info, described), playbook=PREFLIGHT)
+    assert run.code == 0, run.output[-3000:]
+    assert "seldom needed: list volumesnapshotcontents" in _side(run, "destination")
 
 
 @pytest.mark.parametrize("in_process", [True, False])

@@ -325,8 +325,10 @@ class Account:
         try:
             got = sts.assume_role(RoleArn=role, RoleSessionName=_SESSION_NAME, **extra)["Credentials"]
         except (aws_errors.ClientError, aws_errors.BotoCoreError, botocore.parsers.ResponseParserError) as exc:
-            self._not_assumed = self._role_failure(role, self._failure("sts", "AssumeRole", {"RoleArn": role}, exc))
+            refused = self._noted(self._failure("sts", "AssumeRole", {"RoleArn": role}, exc), "sts", "AssumeRole")
+            self._not_assumed = self._role_failure(role, refused)
             raise self._not_assumed from exc
+        self.permitted.add(action_of("sts", "AssumeRole"))
         assumed = {
             "aws_access_key_id": got["AccessKeyId"],
             "aws_secret_access_key": got["SecretAccessKey"],

@@ -56,7 +56,7 @@ def _need(row: t.Mapping[str, t.Any], index: int) -> Need:
         if not row.get(name):
             raise BadParameter(f"reads[{index}].{name}: it is empty; give it.")
     told: dict[str, t.Any] = {name: row.get(name) or "" for name in Need._fields}
-    return Need(**{**told, "namespace": told["namespace"] or None})
+    return Need(**{**told, "namespace": told["namespace"] or None, "optional": bool(told["optional"])})
 
 
 STEP = Step(
@@ -68,7 +68,7 @@ STEP = Step(
             "type": "list",
             "elements": "dict",
             "required": True,
-            "options": {name: {"type": "str"} for name in Need._fields},
+            "options": {name: {"type": "bool" if name == "optional" else "str"} for name in Need._fields},
         },
     ),
 )

@@ -20,10 +20,17 @@ _NUMBERS = {
     "region": ("vaults", "copy_jobs", "copy_job_detail", "logs", "metrics", "copy_lag", "copy_rules", "recovery_points"),
 }
 PERMITTED, MISSING, NOT_ASKED, UNKNOWN = "permitted", "missing", "not_asked", "unknown"
+OPTIONAL = "optional"  # not permitted, and seldom needed
+
+
+_ASSUME = "sts:AssumeRole"
 
 
 class Row(t.NamedTuple):
-    """One thing that a step reads. state: permitted, missing, not_asked (this pair did not lead to it) or unknown."""
+    """One thing that a step reads.
+
+    state: permitted, missing, optional (missing, and seldom needed), not_asked (this pair did not lead to it) or unknown.
+    """
 
     side: str
     step: str
@@ -41,7 +48,7 @@ def of_cluster(wanted: t.Iterable[Need], asked: t.Mapping[str, Json]) -> list[Ro
     found = []
     for need in wanted:
         answer = allowed.get((need.side, need.namespace or "", need.group, need.resource, need.verb, need.name))
-        state = UNKNOWN if answer is None else PERMITTED if answer else MISSING
+        state = UNKNOWN if answer is None else PERMITTED if answer else OPTIONAL if need.optional else MISSING
         place = f"in {need.namespace}" if need.namespace else "in the whole cluster"
         resource = f"{need.resource}.{need.group}" if need.group else need.resource
         name = f" {need.name}" if need.name else ""
@@ -57,24 +64,30 @@ def of_region(answers: t.Iterable[t.Mapping[str, Json]]) -> list[Row]:
         for side, told in by_side.items():
             permitted |= {(side, action) for action in told.get("permitted") or []}
             refused |= {(side, str(statement.get("Action"))) for statement in told.get("refused") or []}
+    for known in (permitted, refused):  # the source's identity asks for the role of the other account
+        known |= {(SOURCE, action) for side, action in known if action == _ASSUME}
+    heard = {side for side, action in permitted | refused if action != _ASSUME or side == SOURCE}
     found = []
     for side in (SOURCE, "destination"):
         for step, statements in REGION_READS.items():
             for action in (one for row in statements for one in (row.source if side == SOURCE else row.destination)):
                 pair = (side, action)
                 state = MISSING if pair in refused else PERMITTED if pair in permitted else NOT_ASKED
+                state = state if side in heard else UNKNOWN
                 found.append(Row(side, step or "other account", action, state))
     return found
 
 
 def missing_rules(wanted: t.Iterable[Need], rows: t.Iterable[Row]) -> dict[str, list[Json]]:
-    """{side: the Roles and ClusterRoles that hold what is missing}"""
-    lacking = [need for need, row in zip(wanted, rows) if row.state == MISSING]
+    """{side: the Roles and ClusterRoles that lack something, whole: applied, they replace those of their name}"""
+    wanted = list(wanted)
+    lacking = {(need.side, need.namespace): None for need, row in zip(wanted, rows) if row.state == MISSING}
     found: dict[str, list[Json]] = {}
-    for side in dict.fromkeys(need.side for need in lacking):
+    for side in dict.fromkeys(side for side, dummy in lacking):
         by_place: dict[str | None, list[Json]] = {}
-        for namespace, rule in rules(need for need in lacking if need.side == side):
-            by_place.setdefault(namespace, []).append(rule)
+        for namespace, rule in rules(need for need in wanted if need.side == side):
+            if (side, namespace) in lacking:
+                by_place.setdefault(namespace, []).append(rule)
         found[side] = [
             {
                 "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -137,8 +150,11 @@ def _step_lines(kind: str, step: str, rows: list[Row]) -> list[str]:
         return [f"{name}nobody could be asked"]
     if states == {NOT_ASKED}:
         return [f"{name}not needed by this pair now"]
-    later = [row.what for row in rows if row.state == NOT_ASKED]
-    return [f"{name}permitted" + (f"; not needed now: {', '.join(later)}" if later else "")]
+    told = [f"{name}permitted"]
+    for state, words in ((NOT_ASKED, "not needed now"), (OPTIONAL, "not permitted, and seldom needed")):
+        listed = [row.what for row in rows if row.state == state]
+        told += [f"{words}: {', '.join(listed)}"] if listed else []
+    return ["; ".join(told)]
 
 
 def _as_text(kind: str, objects: list[Json]) -> list[str]:

@@ -31,14 +31,23 @@ def test_of_clusters_each_read_is_permitted_missing_or_unknown():
     assert states["source", "copy_lag"] == report.UNKNOWN
     [role] = report.missing_rules(wanted, rows)["destination"]
     assert role["metadata"] == {"name": "backup-sync-reader", "namespace": "dr"}
-    assert role["rules"] == [{"apiGroups": [""], "resources": ["events"], "verbs": ["list"]}]
+    allowed = {(resource, verb) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]}
+    assert {("events", "list"), ("jobs", "get"), ("pods/log", "get")} < allowed  # whole, as it is to be
 
 
 def test_what_belongs_to_no_namespace_is_a_cluster_role():
     wanted = needs(SETTINGS)
+    wanted = [need._replace(optional=False) for need in wanted]
     rows = report.of_cluster(wanted, {"source": answered("source", "volumesnapshotcontents")})
     [role] = report.missing_rules(wanted, rows)["source"]
     assert (role["kind"], "namespace" in role["metadata"]) == ("ClusterRole", False)
+
+
+def test_what_is_seldom_needed_is_told_and_not_asked_for():
+    wanted = needs(SETTINGS)
+    rows = report.of_cluster(wanted, {"source": answered("source", "volumesnapshotcontents")})
+    assert [row.state for row in rows if "contents" in row.what] == [report.UNKNOWN, report.OPTIONAL]
+    assert report.missing_rules(wanted, rows) == {}
 
 
 REFUSED = {"Effect": "Allow", "Action": "logs:FilterLogEvents", "Resource": "*"}
@@ -54,7 +63,7 @@ def test_of_regions_what_was_not_asked_is_no_permission():
     assert states["backup:ListCopyJobs"] == report.PERMITTED
     assert states["logs:FilterLogEvents"] == report.MISSING
     assert states["kms:DescribeKey"] == report.NOT_ASKED
-    assert {row.state for row in rows if row.side == "destination"} == {report.NOT_ASKED}
+    assert {row.state for row in rows if row.side == "destination"} == {report.UNKNOWN}  # nothing was heard from there
 
 
 def test_a_missing_statement_is_as_narrow_as_the_policy():
