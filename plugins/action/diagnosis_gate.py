@@ -16,6 +16,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._gate import recor
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._gate.decision import Asked, decide, decision_in_words
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.files import absolute
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.formats import gathered_at
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words import clean
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._settings.gate import gate_settings
 
 _ARGUMENTS: dict[str, t.Any] = {
@@ -67,8 +68,8 @@ def _decided(arguments: dict[str, t.Any], max_age_s: float, host: str) -> dict[s
         max_age_s=max_age_s,
         target=arguments["target"],
         resources=tuple(arguments["resources"]),
-        by=arguments["override_by"].strip(),
-        reason=arguments["override_reason"].strip(),
+        by=clean(arguments["override_by"]),  # nobody is called by a character that nobody sees
+        reason=clean(arguments["override_reason"]),
     )
     return decide(
         asked,
@@ -81,10 +82,10 @@ def _decided(arguments: dict[str, t.Any], max_age_s: float, host: str) -> dict[s
 
 
 def _read_at(evidence: t.Any) -> str | None:
-    """When the recovery points were read, which is what the readiness rests on; else when anything was."""
+    """When the recovery points were read, which is what the readiness rests on."""
     steps = (evidence or {}).get("evidence")
     points = steps.get("recovery_points") if isinstance(steps, dict) else None
-    return gathered_at({"evidence": {"recovery_points": points}}) or gathered_at(evidence)
+    return gathered_at({"evidence": {"recovery_points": points}})
 
 
 def _recorded(path: str, decision: dict[str, t.Any]) -> str | None:

@@ -207,6 +207,12 @@ def test_a_pair_that_nothing_was_told_of_is_red(told: t.Any, tmp_path: Path) -> 
     assert run.code == 2 and "prod is NOT DIAGNOSED." in run.output and "Traceback" not in run.output
 
 
+@pytest.mark.parametrize("status", ["exploded", None, ["healthy"]])
+def test_a_status_that_is_none_is_red(status: t.Any, tmp_path: Path) -> None:
+    run = _verdict(tmp_path, {"cluster": {"prod": {"status": status}, "named": HEALTHY}, "region": {"both": HEALTHY}})
+    assert run.code == 2 and '"prod is ' in run.output and "Traceback" not in run.output
+
+
 def test_a_verdict_without_pairs_or_with_an_odd_status_is_refused(tmp_path: Path) -> None:
     assert "must be never, failing, lagging or unknown." in _verdict(tmp_path, {}, backup_sync_fail_on="often").output
     run = harness.play(tmp_path, {"backup_sync": {}}, playbook="sre.backup_sync.verdict")

@@ -169,10 +169,10 @@ def test_saved_evidence_of_one_pair_does_not_open_the_gate_for_another(saved: Pa
     "bad",
     [
         {"sync_gate_override_by": "Jane Doe"},
-        {"sync_gate_record": "/dev/full", **OVERRIDE, "sync_gate_resources": ["nothing"]},
+        {"sync_gate_record": "/dev/full", **OVERRIDE},
         {"sync_gate_max_age": "soon"},
     ],
-    ids=["half-an-override", "a-full-disk", "an-odd-age"],
+    ids=["half-an-override", "a-record-that-is-no-file", "an-odd-age"],
 )
 def test_a_rescue_never_sees_the_decision_on_an_earlier_target(bad: dict[str, t.Any], pairs: t.Any, tmp_path: Path) -> None:
     gate = {"name": "Ask", "ansible.builtin.include_role": {"name": "sre.backup_sync.sync_gate"}}

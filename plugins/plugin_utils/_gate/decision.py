@@ -78,7 +78,7 @@ def decide(
         "decision": "passed" if ready else "overridden" if overridden else "stopped",
         "readiness": found.verdict,
         "reason": found.why,
-        "override": {"by": clean(asked.by), "reason": clean(asked.reason)} if overridden else None,
+        "override": {"by": asked.by, "reason": asked.reason} if overridden else None,
         "status": text(known, "status"),
         "cause": text(known, "root_cause", "cause"),
         "resources": list(asked.resources),
@@ -106,7 +106,9 @@ def decision_in_words(decision: Json) -> str:
 def _judged(diagnosis: Json, age_s: float | None, asked: Asked) -> _Finding:
     if asked.target and asked.target != _target(diagnosis):
         return _Finding("unknown", f"the diagnosis is of {_target(diagnosis) or 'another'}")
-    if diagnosis.get("supposing"):
+    if not _target(diagnosis):
+        return _Finding("unknown", "the diagnosis does not say what it is of")
+    if diagnosis.get("supposing") is not None:
         return _Finding("unknown", "the diagnosis is of supposed values")
     if age_s is None:
         return _Finding("unknown", "nobody can say when the evidence was read")
@@ -135,15 +137,18 @@ def _of_all(readiness: Json) -> _Finding:
 
 def _of_resources(readiness: Json, wanted: tuple[str, ...]) -> _Finding:
     """Of these alone. What speaks against all, as a vault that is gone, speaks against them too."""
-    known = {str(row.get("resource")): row for row in rows(readiness, "resources")}
+    known = {str(row.get("resource")) for row in rows(readiness, "resources")}
     if readiness.get("verdict") == "not_ready" and text(readiness, "reason"):
         return _Finding("not_ready", str(text(readiness, "reason")))
+    if text(readiness, "verdict") not in _AS_WORDS:
+        return _Finding("unknown", "the diagnosis does not say whether it is ready")
     strangers = [name for name in wanted if name not in known]
     if strangers:
-        among = f"; it lists {', '.join(list(known)[:_MOST_NAMED * 2])}" if known else ""
+        among = f"; it lists {', '.join(sorted(known)[:_MOST_NAMED * 2])}" if known else ""
         said = f"; {text(readiness, 'reason')}" if text(readiness, "reason") else ""
         return _Finding("unknown", f"the diagnosis says nothing of {', '.join(strangers)}{among}{said}")
-    listed = [row for name in wanted if (row := known[name]).get("verdict") != "ready"]
+    asked = [row for row in rows(readiness, "resources") if str(row.get("resource")) in wanted]
+    listed = [row for row in asked if row.get("verdict") != "ready"]
     if not listed:
         return _Finding("ready", _exposure(readiness, _worst(readiness, wanted)))
     verdict = "not_ready" if any(row.get("verdict") == "not_ready" for row in listed) else "unknown"
@@ -156,7 +161,7 @@ def _still(found: _Finding, readiness: Json, age_s: float, wanted: tuple[str, ..
     if exposure_s is None or rpo_s is None:  # ready without these is none of ours
         return _Finding("unknown", "the diagnosis calls it ready and tells no exposure or no RPO")
     errors = [figure(row, "exposure_error_s") or 0.0 for row in rows(readiness, "resources")]
-    if exposure_s + max(errors, default=0.0) + age_s <= rpo_s:
+    if max(exposure_s, 0.0) + max(errors, default=0.0) + age_s <= rpo_s:
         return found
     return _Finding("unknown", f"{found.why}, which with the {human(age_s)} since then is more than the RPO")
 

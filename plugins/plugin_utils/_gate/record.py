@@ -7,8 +7,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 import typing as t
 
 
@@ -19,10 +21,21 @@ def append(path: str, decision: t.Mapping[str, t.Any]) -> None:
     """
     line = (json.dumps(decision, ensure_ascii=True) + "\n").encode("ascii")
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    # not waiting: what is no file, a pipe that nobody reads say, is refused
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600)
     try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        if _is_cut_off(handle):
+            line = b"\n" + line
         if os.write(handle, line) != len(line):
-            raise OSError(28, "the disk took a part of the line only")
+            raise OSError(errno.ENOSPC, "the disk took a part of the line only")
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _is_cut_off(handle: int) -> bool:
+    """Whether the last line has no end: its writer was ended, or its disk was full."""
+    size = os.fstat(handle).st_size
+    return size > 0 and os.pread(handle, 1, size - 1) != b"\n"

@@ -32,8 +32,9 @@ def _check_record(variables: Variables, name: str) -> None:
     path = str(variables[name])
     if not path.strip():
         return
-    problem = folder_problem(name, os.path.dirname(absolute(path)))
-    if problem or os.path.isdir(absolute(path)):
+    place = absolute(path) if "\0" not in path else ""
+    problem = not place or folder_problem(name, os.path.dirname(place))
+    if problem or (os.path.lexists(place) and not os.path.isfile(place)):
         raise BadParameter(f"{name}: no file can be written at {path!r}; give one in a folder that this user may write to.")
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import datetime, timezone
 from types import SimpleNamespace
 from unittest.mock import MagicMock
@@ -58,14 +59,42 @@ def test_each_decision_is_a_line_of_the_record(tmp_path):
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
-def test_an_override_that_cannot_be_recorded_does_not_count():
-    full = {"record": "/dev/full"}
+def test_an_override_that_cannot_be_recorded_does_not_count(monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "write", lambda *dummy: 1)  # as a full disk does
+    full = {"record": str(tmp_path / "gate.jsonl")}
     result, dummy = run(problem="no route", **full, **OVERRIDE)
     assert result["failed"] and "An override counts only when it is recorded." in result["msg"]
+    assert result["decision"]["decision"] == "stopped"
     passed, display = run(diagnosis=DIAGNOSIS, evidence=evidence(), **full)
     assert not passed.get("failed") and passed["decision"]["decision"] == "passed"
     [call] = display.warning.call_args_list
-    assert call.args[0].startswith("record (sync_gate_record): the decision cannot be added to /dev/full (No space left on device)")
+    assert call.args[0].startswith("record (sync_gate_record): the decision cannot be added to ")
+    assert "(the disk took a part of the line only)" in call.args[0]
+
+
+def test_a_line_that_was_cut_off_does_not_swallow_the_next(tmp_path):
+    file = tmp_path / "gate.jsonl"
+    file.write_text('{"decision": "pas')
+    run(problem="no route", record=str(file))
+    assert json.loads(file.read_text().splitlines()[1])["decision"] == "stopped"
+
+
+def test_a_pipe_that_nobody_reads_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    result, dummy = run(problem="no route", record=str(tmp_path / "pipe"))
+    assert result["failed"] and "no file can be written at" in result["msg"]
+
+
+def test_nobody_is_no_name(tmp_path):
+    result, dummy = run(problem="no route", override_by="\u200b", override_reason="\u200b")
+    assert result["decision"]["decision"] == "stopped"
+
+
+def test_without_the_time_of_the_points_nobody_can_tell_how_old_they_are():
+    told = evidence()
+    del told["evidence"]["recovery_points"]["observed_at"]
+    result, dummy = run(diagnosis=DIAGNOSIS, evidence=told)
+    assert result["decision"]["reason"] == "nobody can say when the evidence was read"
 
 
 def test_with_no_log_nothing_is_shown():
@@ -80,6 +109,7 @@ def test_with_no_log_nothing_is_shown():
         ({"override_reason": "x"}, "sync_gate_override_by: it is empty, and sync_gate_override_reason is not; say who"),
         ({"max_age": "soon"}, "sync_gate_max_age: 'soon' is no duration"),
         ({"record": "/dev/null/x"}, "sync_gate_record: no file can be written at '/dev/null/x'"),
+        ({"record": "/tmp/a\0b"}, "sync_gate_record: no file can be written at '/tmp/a"),
     ],
 )
 def test_what_cannot_be_used_is_one_sentence(arguments, sentence):
