@@ -18,7 +18,9 @@ Json = t.Dict[str, t.Any]
 
 COPY, SOURCE, DESTINATION = "copy", "source", "destination"  # copy: the side whose jobs copy
 SIDES = (DESTINATION, SOURCE)
+ACCOUNT = "backup-sync-reader"  # what the shipped manifests call the identity and its roles
 _SNAPSHOTS = "snapshot.storage.k8s.io"
+_RBAC = "rbac.authorization.k8s.io"
 
 
 class Read(t.NamedTuple):
@@ -135,22 +137,32 @@ def rules(wanted: t.Iterable[Need]) -> list[tuple[str | None, Json]]:
     return found
 
 
+def roles(wanted: t.Iterable[Need], name: str = ACCOUNT) -> list[Json]:
+    """The Roles, by namespace, and the ClusterRole that allow these, all of that name."""
+    listed: dict[str | None, list[Json]] = {}
+    for namespace, rule in rules(wanted):
+        listed.setdefault(namespace, []).append(rule)
+    return [
+        {
+            "apiVersion": f"{_RBAC}/v1",
+            "kind": "Role" if namespace else "ClusterRole",
+            "metadata": {"name": name, **({"namespace": namespace} if namespace else {})},
+            "rules": together,
+        }
+        for namespace, together in sorted(listed.items(), key=lambda item: (item[0] is None, item[0] or ""))
+    ]
+
+
 def manifests(wanted: t.Iterable[Need], *, account: str, account_namespace: str) -> list[Json]:
     """A ServiceAccount, and the Roles and ClusterRole with their bindings that allow it these."""
     found: list[Json] = [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account, "namespace": account_namespace}}
     ]
-    listed: dict[str | None, list[Json]] = {}
-    for namespace, rule in rules(wanted):
-        listed.setdefault(namespace, []).append(rule)
-    for namespace, together in sorted(listed.items(), key=lambda item: (item[0] is None, item[0] or "")):
-        kind = "Role" if namespace else "ClusterRole"
-        metadata = {"name": account, **({"namespace": namespace} if namespace else {})}
-        subject = {"kind": "ServiceAccount", "name": account, "namespace": account_namespace}
-        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": account}
-        api = {"apiVersion": "rbac.authorization.k8s.io/v1"}
-        found.append({**api, "kind": kind, "metadata": metadata, "rules": together})
-        found.append({**api, "kind": f"{kind}Binding", "metadata": metadata, "roleRef": reference, "subjects": [subject]})
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": account_namespace}
+    for role in roles(wanted, account):
+        reference = {"apiGroup": _RBAC, "kind": role["kind"], "name": account}
+        binding = {"apiVersion": role["apiVersion"], "kind": f"{role['kind']}Binding", "metadata": role["metadata"]}
+        found += [role, {**binding, "roleRef": reference, "subjects": [subject]}]
     return found
 
 

@@ -45,7 +45,7 @@ def files() -> dict[pathlib.Path, str]:
     found = {}
     for side in _access.SIDES:
         wanted = [need for need in _access.needs(SETTINGS) if need.side == side]
-        made = _access.manifests(wanted, account="backup-sync-reader", account_namespace="backup")
+        made = _access.manifests(wanted, account=_access.ACCOUNT, account_namespace="backup")
         listed = {"apiVersion": "v1", "kind": "List", "items": made}  # one document, as the linters want it
         text = yaml.dump(listed, Dumper=_Indented, sort_keys=False)
         found[ROLES / "cluster_sync" / "files" / f"rbac_{side}.yml"] = _COMMENT.format(side=_HEAD[side]) + text

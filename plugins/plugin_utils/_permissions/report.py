@@ -11,7 +11,7 @@ import json
 import typing as t
 
 import yaml
-from ansible_collections.sre.backup_sync.plugins.module_utils._access import REGION_READS, SOURCE, Need, rules
+from ansible_collections.sre.backup_sync.plugins.module_utils._access import REGION_READS, SOURCE, Need, roles
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words import Json, clean
 
 # The numbers that the runbooks give the steps; what has none was added to them.
@@ -84,19 +84,8 @@ def missing_rules(wanted: t.Iterable[Need], rows: t.Iterable[Row]) -> dict[str, 
     lacking = {(need.side, need.namespace): None for need, row in zip(wanted, rows) if row.state == MISSING}
     found: dict[str, list[Json]] = {}
     for side in dict.fromkeys(side for side, dummy in lacking):
-        by_place: dict[str | None, list[Json]] = {}
-        for namespace, rule in rules(need for need in wanted if need.side == side):
-            if (side, namespace) in lacking:
-                by_place.setdefault(namespace, []).append(rule)
-        found[side] = [
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1",
-                "kind": "Role" if namespace else "ClusterRole",
-                "metadata": {"name": "backup-sync-reader", **({"namespace": namespace} if namespace else {})},
-                "rules": listed,
-            }
-            for namespace, listed in by_place.items()
-        ]
+        whole = roles(need for need in wanted if need.side == side)
+        found[side] = [role for role in whole if (side, role["metadata"].get("namespace")) in lacking]
     return found
 
 
