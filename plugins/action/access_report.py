@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.plugins.action import ActionBase
 from ansible_collections.sre.backup_sync.plugins.module_utils._access import needs
-from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._controller import ControllerAction
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._permissions import report
 
 _ARGUMENTS: dict[str, t.Any] = {
@@ -23,17 +22,13 @@ _ARGUMENTS: dict[str, t.Any] = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(ControllerAction):
     """Runs on the controller only."""
 
-    _requires_connection = False
-    _supports_check_mode = True
+    arguments = _ARGUMENTS
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def done(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return the rows and what is missing."""
-        result = super().run(tmp, task_vars)
-        dummy, arguments = self.validate_argument_spec(_ARGUMENTS)
-        arguments = plain(arguments)
         if arguments["kind"] == "cluster":
             wanted = needs(arguments["settings"])
             rows = report.of_cluster(wanted, arguments["asked"])
@@ -50,4 +45,4 @@ class ActionModule(ActionBase):
             problem = f"The identity of the {' and '.join(missing)} of {arguments['target']} lacks what stands above."
         elif unknown:
             problem = f"The {' and '.join(unknown)} of {arguments['target']} could not be asked; see above."
-        return {**result, "changed": False, "rows": [row._asdict() for row in rows], "missing": missing, "problem": problem}
+        return {"rows": [row._asdict() for row in rows], "missing": missing, "problem": problem}

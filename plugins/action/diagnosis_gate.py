@@ -10,8 +10,8 @@ import typing as t
 from datetime import datetime, timezone
 
 from ansible import constants as C
-from ansible.plugins.action import ActionBase
-from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import parse_time, plain
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import parse_time
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._controller import ControllerAction
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._gate import record
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._gate.decision import Asked, decide, decision_in_words
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.files import absolute
@@ -33,26 +33,22 @@ _ARGUMENTS: dict[str, t.Any] = {
 _COLOURS = {"passed": C.COLOR_OK, "overridden": C.COLOR_WARN}
 
 
-class ActionModule(ActionBase):
+class ActionModule(ControllerAction):
     """Runs on the controller only, where the diagnosis is."""
 
-    _requires_connection = False
-    _supports_check_mode = True
+    arguments = _ARGUMENTS
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def done(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return the decision. It is made and recorded in check mode too, and the record says so."""
-        result = super().run(tmp, task_vars)
-        dummy, arguments = self.validate_argument_spec(_ARGUMENTS)
-        arguments = plain(arguments)
         options = ("max_age", "resources", "override_by", "override_reason", "record")
         checked = gate_settings({f"sync_gate_{name}": arguments[name] for name in options})
         if checked["problems"]:
-            return {**result, "changed": False, "failed": True, "msg": " ".join(checked["problems"])}
-        decision = _decided(arguments, checked["settings"]["max_age_s"], str((task_vars or {}).get("inventory_hostname") or ""))
+            return {"failed": True, "msg": " ".join(checked["problems"])}
+        decision = _decided(arguments, checked["settings"]["max_age_s"], str(variables.get("inventory_hostname") or ""))
         decision["check_mode"] = bool(self._task.check_mode)
         problem = _recorded(arguments["record"], decision)
         told = decision_in_words(decision)
-        result.update(changed=False, decision=decision, told=told)
+        result = {"decision": decision, "told": told}
         if problem and decision["decision"] == "overridden":
             decision["decision"] = "stopped"
             return {**result, "failed": True, "msg": f"{problem} An override counts only when it is recorded."}

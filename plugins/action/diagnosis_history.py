@@ -9,8 +9,8 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime, timezone
 
-from ansible.plugins.action import ActionBase
-from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain, rfc3339
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import rfc3339
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._controller import ControllerAction
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report import history, history_file
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.files import absolute, report_folder, target_name
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.formats import gathered_at
@@ -29,28 +29,24 @@ _ARGUMENTS: dict[str, t.Any] = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(ControllerAction):
     """Runs on the controller only: the history belongs where the reports are."""
 
-    _requires_connection = False
-    _supports_check_mode = True
+    arguments = _ARGUMENTS
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def done(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return what changed since the run before. Like report files, the history is kept in check mode too."""
-        result = super().run(tmp, task_vars)
-        dummy, arguments = self.validate_argument_spec(_ARGUMENTS)
-        arguments = plain(arguments)
         problem = folder_problem("path (sync_report_history_dir)", arguments["path"], needed=True)
         problem = problem or " ".join(report_problems({"rename": arguments["rename"], "path": arguments["report_path"]}))
         if not problem:
             try:
-                return {**result, "changed": False, **_kept(arguments)}
+                return _kept(arguments)
             except OSError as exc:
                 problem = (
                     f"path (sync_report_history_dir): the history cannot be kept in {arguments['path']} ({exc.strerror or exc}); "
                     "see what is in the way, give another folder, or leave it empty for no history."
                 )
-        return {**result, "changed": False, "failed": True, "msg": problem}
+        return {"failed": True, "msg": problem}
 
 
 def _kept(arguments: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -10,9 +10,8 @@ import os
 import typing as t
 
 from ansible import constants as C
-from ansible.plugins.action import ActionBase
 from ansible.utils.color import stringc
-from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._controller import ControllerAction
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.files import report_folder, target_name, write_files
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.formats import files_of, gathered_at
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.options import DEFAULT_FORMATS, report_problems
@@ -54,17 +53,13 @@ _ARGUMENTS: dict[str, t.Any] = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(ControllerAction):
     """Runs on the controller only: the report belongs where the play is read."""
 
-    _requires_connection = False
-    _supports_check_mode = True
+    arguments = _ARGUMENTS
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def done(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return what was written and printed. The files of a read-only diagnosis are written in check mode too."""
-        result = super().run(tmp, task_vars)
-        dummy, arguments = self.validate_argument_spec(_ARGUMENTS)
-        arguments = plain(arguments)
         problems = report_problems(arguments)
         if arguments["rename"]:  # of a wrong choice nobody knows what it was to hide, so all names are
             together = {name: arguments[name] for name in ("evidence", "diagnosis", "history")}
@@ -81,13 +76,11 @@ class ActionModule(ActionBase):
             self._display.display("\n".join(lines), log_only=True)
         elif folder:
             self._display.display(f"The report is in {folder}.")
-        result.update(changed=False, folder=folder, files=files)
+        result = {"folder": folder, "files": files}
         verdict = problem or _red(diagnosis, arguments["fail_on"])
         if verdict:  # without the lines: a failed task's result is printed, and they stand right above it
-            result.update(failed=True, msg=verdict)
-        else:
-            result["lines"] = lines
-        return result
+            return {**result, "failed": True, "msg": verdict}
+        return {**result, "lines": lines}
 
 
 def _coloured(line: str) -> str:
