@@ -1,10 +1,12 @@
-# Copyright: (c) 2026, the sre.backup_sync authors
+# Copyright (c) 2026, the sre.backup_sync authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # make setup   a virtual environment in .venv, and Prometheus and Chromium where we may install them
 # make demo    diagnose a broken and a healthy pair of clusters in the lab; the reports stay in build/demo
 # make test    lint, sanity, typing, unit and integration tests, and those of the lab
+# make docs    build the site in build/site
+# make compatibility  try the oldest and newest versions of Ansible, Python and the libraries (tests/compatibility.yml)
 # make bench   measure; the figures stay in build/bench.json
 # make accuracy  diagnose a corpus of labelled bundles; the figures stay in build/accuracy.json
 # make recordings   record what the real Prometheus answers, for a demo without one
@@ -21,7 +23,7 @@ COPY := $(TREE)/ansible_collections/sre/backup_sync
 IN_COPY := cd "$(COPY)" && export PATH="$(BIN):$$PATH" LC_ALL=C.UTF-8 ANSIBLE_HOME="$(TOP)/build/ansible" \
 	ANSIBLE_COLLECTIONS_PATH="$(TREE)" PYTHONPATH="$(TREE)" MYPYPATH="$(TREE)"
 
-.PHONY: setup tree demo test checks lint sanity unit typing integration bench accuracy recordings pictures clean programs
+.PHONY: setup tree demo test checks lint sanity unit typing standards docs integration compatibility bench accuracy recordings pictures clean programs
 
 setup:
 	@$(PYTHON) tests/tools/provide.py
@@ -38,7 +40,7 @@ test: programs tree
 	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target checks
 	@$(MAKE) --no-print-directory integration
 
-checks: sanity unit lint typing
+checks: sanity unit lint typing standards docs
 
 lint: tree
 	$(IN_COPY) && ansible-lint --offline --profile production
@@ -46,20 +48,35 @@ lint: tree
 	$(IN_COPY) && antsibull-changelog lint
 
 sanity: tree
-	"$(BIN)/python" tests/tools/ansible_test.py sanity
+	"$(BIN)/python" tests/tools/ansible_test.py tree sanity
 
 # In a copy of its own: like sanity, it works in the copy's tests/output.
 unit: tree
 	@"$(BIN)/python" tests/tools/tree.py tree-units >/dev/null
-	"$(BIN)/python" tests/tools/ansible_test.py units
+	"$(BIN)/python" tests/tools/ansible_test.py tree-units units
 
 typing: tree
 	$(IN_COPY) && mypy --config-file mypy.ini -p ansible_collections.sre.backup_sync.plugins
 	$(IN_COPY) && MYPYPATH="tests:$(TREE)" mypy --config-file mypy.ini -p lab
 	$(IN_COPY) && mypy --config-file mypy.ini tests/tools/provide.py tests/tools/tree.py tests/tools/ansible_test.py
 
+# What the community and Automation Hub ask of a collection (antsibull-nox.toml), with the collections that the copy sees and
+# none from Galaxy.
+standards: tree
+	@"$(BIN)/python" tests/tools/tree.py tree-standards >/dev/null
+	@cd "$(TOP)/build/tree-standards/ansible_collections/sre/backup_sync" && export PATH="$(BIN):$$PATH" LC_ALL=C.UTF-8 \
+		ANSIBLE_HOME="$(TOP)/build/ansible" ANTSIBULL_NOX_INSTALL_COLLECTIONS=never && \
+		nox --envdir "$(TOP)/build/nox" --reuse-existing-virtualenvs
+
+docs: tree
+	@$(IN_COPY) && python tests/tools/site.py "$(TOP)/build/site"
+
 integration: tree programs
 	$(IN_COPY) && python -m pytest tests/integration tests/lab_tests -n 2 --dist loadgroup --no-loadscope-reorder -q -p no:cacheprovider
+
+# Takes long, and Pythons that are not everywhere; so it is no part of make test.
+compatibility: tree programs
+	@"$(BIN)/python" tests/tools/compatibility.py $(VERSIONS)
 
 bench: tree programs
 	@$(IN_COPY) && python tests/bench/bench_cluster.py --output "$(TOP)/build/bench.json"

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, the sre.backup_sync authors
+# Copyright (c) 2026, the sre.backup_sync authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Note: this file is private to the collection; its interface can change at any time.
@@ -49,4 +49,24 @@ attributes:
       - Set the variable C(backup_sync_in_process) to V(false) to run the ordinary module; it returns the same.
   async:
     support: full
+"""
+
+    ACTIONGROUP_KUBERNETES = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/sre.backup_sync.kubernetes) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - sre.backup_sync.kubernetes
+"""
+
+    ACTIONGROUP_AWS = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/sre.backup_sync.aws) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - sre.backup_sync.aws
 """

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-# Copyright: (c) 2026, the sre.backup_sync authors
+# Copyright (c) 2026, the sre.backup_sync authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -27,6 +27,7 @@ extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - sre.backup_sync._attributes
   - sre.backup_sync._attributes.info_module
+  - sre.backup_sync._attributes.actiongroup_kubernetes
   - sre.backup_sync._evidence
   - sre.backup_sync._source
   - sre.backup_sync._source.backups

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, the sre.backup_sync authors
+# Copyright (c) 2026, the sre.backup_sync authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -25,6 +25,9 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+# The Ansible that is tested: the one beside this Python, or that of another version (see tests/tools/compatibility.py).
+# The lab and what else the tests use stay with this Python.
+ANSIBLE = Path(os.environ.get("BACKUP_SYNC_ANSIBLE") or Path(sys.executable).parent)
 LAB = ROOT / "tests" / "lab" / "serve.py"
 SCENARIOS = {
     "cluster": ROOT / "tests" / "lab" / "scenarios",
@@ -108,13 +111,13 @@ def warm_python() -> t.Iterator[Path]:
     with tempfile.TemporaryDirectory() as name:  # the path of a socket may not be long
         folder = Path(name)
         listening, command = folder / "socket", folder / "python"
-        python = f"{shlex.quote(sys.executable)} -IS"
+        python = f"{shlex.quote(str(ANSIBLE / 'python'))} -IS"
         command.write_text(f'#!/bin/sh\nexec {python} {shlex.quote(str(program))} ask {shlex.quote(str(listening))} "$@"\n')
         command.chmod(0o755)
         log = folder / "log"
         with open(log, "wb") as output:
             process = subprocess.Popen(  # pylint: disable=consider-using-with
-                [sys.executable, str(program), "serve", str(listening)],
+                [str(ANSIBLE / "python"), str(program), "serve", str(listening)],
                 env=environment(folder),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -183,6 +186,7 @@ def environment(folder: Path) -> dict[str, str]:
     """A clean environment: no configuration of whoever runs the tests reaches the playbook."""
     keep = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")}
     keep.setdefault("LC_ALL", "C.UTF-8")
+    keep["PATH"] = os.pathsep.join([str(ANSIBLE), keep.get("PATH", os.defpath)])
     home = folder / "home"
     home.mkdir(parents=True, exist_ok=True)
     return {
@@ -245,7 +249,7 @@ def _ansible_playbook(
     extra = folder / "vars.json"
     extra.write_text(json.dumps(values))
     done = subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-playbook"), playbook, "-e", f"@{extra}", *arguments],
+        [str(ANSIBLE / "ansible-playbook"), playbook, "-e", f"@{extra}", *arguments],
         env=environment(folder),
         cwd=folder,
         stdin=subprocess.DEVNULL,

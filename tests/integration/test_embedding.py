@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, the sre.backup_sync authors
+# Copyright (c) 2026, the sre.backup_sync authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
@@ -150,7 +149,7 @@ def test_serial_goes_pair_by_pair_and_stops_where_it_is_told_to(pairs: t.Any, tm
 
 def test_another_host_runs_the_module_there(pairs: t.Any, tmp_path: Path) -> None:
     """With become or another Python the step is no longer the worker's: the module is run, with the same result."""
-    values = {**pairs["cluster"][1], "ansible_python_interpreter": sys.executable}
+    values = {**pairs["cluster"][1], "ansible_python_interpreter": str(harness.ANSIBLE / "python")}
     tasks = [
         _role("include_role", ROLES["cluster"], with_={"apply": {"become": True, "become_method": "ansible.builtin.su"}}),
         SHOW,
@@ -260,7 +259,7 @@ def test_module_defaults_of_one_module_stay_with_it(pairs: t.Any, tmp_path: Path
 
 def _encrypted(value: str, password_file: Path) -> str:
     done = subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-vault"), "encrypt_string", "--vault-password-file", str(password_file), value],
+        [str(harness.ANSIBLE / "ansible-vault"), "encrypt_string", "--vault-password-file", str(password_file), value],
         capture_output=True,
         text=True,
         check=True,

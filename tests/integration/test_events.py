@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, the sre.backup_sync authors
+# Copyright (c) 2026, the sre.backup_sync authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -7,20 +7,16 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import socket
-import subprocess
 import sys
 import time
 import typing as t
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import harness
+import programs
 import pytest
 import yaml
 
@@ -29,7 +25,6 @@ pytestmark = pytest.mark.xdist_group("events")
 RULEBOOK = str(Path(sys.executable).parent / "ansible-rulebook")
 TOKENS = {"alertmanager_token": "token-of-alertmanager", "eventbridge_token": "token-of-eventbridge"}
 CLUSTERS, REGIONS = "dns-failure", "vault-access-policy"
-LONGEST_S = 60.0
 
 
 @dataclass
@@ -53,7 +48,7 @@ class World:
     def diagnosis(self, target: str, besides: str = "") -> dict[str, t.Any]:
         """The diagnosis of that target, when it has come; it is not the one in `besides`."""
         file = self.folder / "reports" / target / "diagnosis.json"
-        _wait_until(lambda: file.is_file() and file.read_text() != besides, self.printed)
+        programs.wait_until(lambda: file.is_file() and file.read_text() != besides, self.printed)
         return json.loads(file.read_text())
 
 
@@ -70,13 +65,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[World]:
             "backup_sync_regions": {"hosts": {"vaults": harness.variables(regions.info, harness.scenario(REGIONS, "region"))}},
         }
         (folder / "inventory.yml").write_text(yaml.dump(inventory, Dumper=_NoAliases))
-        ports = _free_ports(3)
+        ports = programs.free_ports(3)
         described = {**TOKENS, "alertmanager_port": ports[0], "eventbridge_port": ports[1]}
         (folder / "vars.yml").write_text(yaml.safe_dump(described))
         rulebook = [RULEBOOK, "--rulebook", "sre.backup_sync.diagnose", "-i", str(folder / "inventory.yml")]
         with (
-            _running(folder, "rulebook", [*rulebook, "--vars", str(folder / "vars.yml")], ports[:2]),
-            _running(folder, "alertmanager", _alertmanager(folder, ports[0], ports[2]), ports[2:]),
+            programs.running(folder, "rulebook", [*rulebook, "--vars", str(folder / "vars.yml")], ports[:2]),
+            programs.running(folder, "alertmanager", _alertmanager(folder, ports[0], ports[2]), ports[2:]),
         ):
             addresses = [f"http://127.0.0.1:{port}" for port in (ports[2], ports[0], ports[1])]
             yield World(*addresses, folder, regions.info)
@@ -110,55 +105,6 @@ def _alertmanager(folder: Path, webhook: int, port: int) -> list[str]:
     ]
 
 
-def _free_ports(number: int) -> list[int]:
-    sockets = [socket.socket() for dummy in range(number)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
-@contextmanager
-def _running(folder: Path, name: str, command: list[str], ports: list[int]) -> t.Iterator[None]:
-    """The program, when it listens; it and what it started are ended by their own group."""
-    log = folder / f"{name}.log"
-    with open(log, "wb") as output:
-        process = subprocess.Popen(  # pylint: disable=consider-using-with
-            command,
-            env={**harness.environment(folder), **{k: v for k, v in os.environ.items() if k == "JAVA_HOME"}},
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    try:
-        _wait_until(lambda: process.poll() is not None or all(map(_listens, ports)), log.read_text)
-        assert process.poll() is None, log.read_text()
-        yield
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _wait_until(done: t.Callable[[], bool], told: t.Callable[[], str]) -> None:
-    deadline = time.monotonic() + LONGEST_S
-    while not done():
-        assert time.monotonic() < deadline, told()[-3000:]
-        time.sleep(0.05)
-
-
 def _post(address: str, body: t.Any, token: str = "") -> int:
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
     request = urllib.request.Request(address, json.dumps(body).encode(), headers)
@@ -188,7 +134,7 @@ def test_more_alerts_about_one_pair_are_one_run(world: World) -> None:
     before, told = world.runs(), _notifications(world)
     for name in ("BackupCopiesNotReady", "BackupCopiesFailing"):
         _alert(world, alertname=name, target="prod")
-    _wait_until(lambda: _notifications(world) == told + 2, world.printed)
+    programs.wait_until(lambda: _notifications(world) == told + 2, world.printed)
     _alert(world, alertname="BackupCopiesFailing", target="test")
     world.diagnosis("test")
     assert world.runs() - before == 1, world.printed()[-3000:]
@@ -257,7 +203,7 @@ def test_only_names_are_taken_and_only_with_the_token(world: World) -> None:
 
 def test_an_event_about_nobody_is_told_and_the_next_is_taken(world: World) -> None:
     _alert(world, alertname="BackupCopiesFailing", target="nobody")
-    _wait_until(lambda: "No pair of the inventory is what the event is about (nobody)" in world.printed(), world.printed)
+    programs.wait_until(lambda: "No pair of the inventory is what the event is about (nobody)" in world.printed(), world.printed)
     before = (world.folder / "reports" / "vaults" / "diagnosis.json").read_text()
     _alert(world, alertname="CrossRegionBackupSyncFailed", target="vaults")
     assert world.diagnosis("vaults", besides=before)["alert"]["name"] == "CrossRegionBackupSyncFailed"

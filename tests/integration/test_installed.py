@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, the sre.backup_sync authors
+# Copyright (c) 2026, the sre.backup_sync authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -18,8 +17,8 @@ import yaml
 
 pytestmark = pytest.mark.xdist_group("installed")
 
-GALAXY = str(Path(sys.executable).parent / "ansible-galaxy")
-PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
+GALAXY = str(harness.ANSIBLE / "ansible-galaxy")
+PLAYBOOK = str(harness.ANSIBLE / "ansible-playbook")
 # Whatever an installed collection needs lies in one of these.
 PLACES = ("changelogs", "extensions", "meta", "playbooks", "plugins", "roles")
 FILES = {"CHANGELOG.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "bindep.txt", "requirements.txt"}

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, the sre.backup_sync authors
+# Copyright (c) 2026, the sre.backup_sync authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -87,7 +87,7 @@ def _measured(kind: str, folder: Path, share: float, **options: t.Any) -> dict[s
         values.update(options)
         extra = folder / "vars.json"
         extra.write_text(json.dumps(values))
-        command = [str(Path(sys.executable).parent / "ansible-playbook"), f"sre.backup_sync.{kind}", "-e", f"@{extra}"]
+        command = [str(harness.ANSIBLE / "ansible-playbook"), f"sre.backup_sync.{kind}", "-e", f"@{extra}"]
         with open(folder / "output", "wb") as output:
             process = subprocess.Popen(  # pylint: disable=consider-using-with
                 command, env=harness.environment(folder), stdin=subprocess.DEVNULL, stdout=output, stderr=output

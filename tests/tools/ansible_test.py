@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, the sre.backup_sync authors
+# Copyright (c) 2026, the sre.backup_sync authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -16,17 +16,18 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# Sanity and unit tests both work in their copy's tests/output: each has a copy and a home, so that they run side by side.
-OWN = "-units" if sys.argv[1:2] == ["units"] else ""
-HOME = ROOT / "build" / f"home{OWN}"
-COPY = ROOT / "build" / f"tree{OWN}" / "ansible_collections" / "sre" / "backup_sync"
+# The first argument names the laid-out tree. All of ansible-test's commands work in their copy's tests/output: what shall
+# run side by side has a tree and a home of its own.
+TREE, *ARGUMENTS = sys.argv[1:]
+HOME = ROOT / "build" / f"home-{TREE}"
+COPY = ROOT / "build" / TREE / "ansible_collections" / "sre" / "backup_sync"
 # The version in the name depends on ansible-core: 24.2 up to 2.19, 25.2 after it.
 GET_PIP = ("get_pip_24_2.py", "get_pip_25_2.py")
 STAND_IN = "import ensurepip\n\nensurepip.bootstrap()\n"
 
 
 def main() -> int:
-    """ansible-test's exit status; the arguments go to it, --venv and --python are added."""
+    """ansible-test's exit status; the other arguments go to it, --venv and --python are added."""
     cache = HOME / ".ansible" / "test" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     for name in GET_PIP:
@@ -37,7 +38,7 @@ def main() -> int:
         (HOME / ".pip").mkdir()
         (HOME / ".pip" / "pip.conf").write_text("[install]\ncompile = no\n", encoding="ascii")
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    command = [os.path.join(os.path.dirname(sys.executable), "ansible-test"), *sys.argv[1:], "--venv", "--python", version]
+    command = [os.path.join(os.path.dirname(sys.executable), "ansible-test"), *ARGUMENTS, "--venv", "--python", version]
     environment = dict(os.environ, HOME=str(HOME), LC_ALL="C.UTF-8")
     environment["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), environment.get("PATH", os.defpath)])
     return subprocess.run(command, cwd=COPY, env=environment, check=False).returncode

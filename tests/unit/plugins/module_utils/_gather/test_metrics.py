@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, the sre.backup_sync authors
+# Copyright (c) 2026, the sre.backup_sync authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The metrics step against a real Prometheus with a past of our making; without one these tests fail, not skip."""

@@ -1,0 +1,255 @@
+# Copyright (c) 2026, the sre.backup_sync authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What README and guides tell people to type, typed: each document from its first line to its last, as it stands.
+
+A block of YAML whose first line is a comment with a file's name becomes that file, and each block of shell is run, in a folder of
+somebody who has what the documents presume: contexts and profiles that lead to the lab, an inventory, reports of an earlier
+run. A block ends with 0, or with what a comment above it says (`<!-- ends with 2: why -->`). A block of any other sort, or YAML
+without a name, fails: nothing stands in a guide that was not tried.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+import fake_awx
+import harness
+import programs
+import pytest
+import yaml
+
+pytestmark = pytest.mark.xdist_group("documents")
+
+GUIDES = [
+    harness.ROOT / "README.md",
+    *sorted((harness.ROOT / "docs").glob("*.md")),
+    *sorted((harness.ROOT / "roles").rglob("README.md")),
+]
+CLUSTERS, SAME_ACCOUNT, OTHER_ACCOUNT = "dns-failure", "kms-key-disabled", "kms-key-policy"
+# What is shown and not typed.
+SHOWN = ("text", "{toctree}")
+# What cannot run here does the nearest that can: make is asked whether it knows the goal (all of them are run elsewhere), no image
+# is built of the folder that ansible-builder makes, and Galaxy is not asked for kubernetes.core.
+INSTEAD = f"""
+make() {{ command make --dry-run --directory {shlex.quote(str(harness.ROOT))} "$@" >/dev/null; }}
+ansible-builder() {{ [ "$1 $2" = "build --tag" ] && command ansible-builder create; }}
+ansible-galaxy() {{ if [ "$2" = install ]; then set -- "$@" --no-deps; fi; command ansible-galaxy "$@"; }}
+"""
+
+
+@dataclass
+class Block:
+    """A fenced block: its language, its text, and the exit code that the document states."""
+
+    language: str
+    text: str
+    ends_with: int
+
+    @property
+    def file(self) -> str | None:
+        """The name in the comment of the first line."""
+        named = re.match(r"# (\S+\.ya?ml)\n", self.text)
+        return named[1] if named else None
+
+
+def _blocks(document: Path) -> list[Block]:
+    fenced = re.compile(r"^(?:<!-- ends with (\d+).*? -->\n)?```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    return [Block(language, text, int(code or 0)) for code, language, text in fenced.findall(document.read_text())]
+
+
+@dataclass
+class Home:
+    """What all the readers have: the lab, and reports of it."""
+
+    folder: Path
+    replaced: dict[str, str]  # addresses of examples: those that answer here
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Home]:
+    folder = tmp_path_factory.mktemp("documents")
+    files = {harness.scenario_file(CLUSTERS): folder / "clusters"}
+    files |= {harness.scenario_file(name, "region"): folder / name for name in (SAME_ACCOUNT, OTHER_ACCOUNT)}
+    with harness.labs(files) as (clusters, same, other), fake_awx.FakeAwx([f"playbooks/{name}.yml" for name in _playbooks()]) as awx:
+        _configure_kubernetes(folder / "home", clusters.info)
+        _configure_aws(folder / "home", {"default": other.info, "profile prod": same.info})
+        for name in ("backup-sync kubeconfig", "backup-sync AWS"):
+            awx.create("credential_types", {"name": f"type of {name}", "kind": "cloud"})
+            kind = awx.named("credential_types")[f"type of {name}"]["id"]
+            awx.create("credentials", {"name": name, "credential_type": kind, "inputs": {"password": "p"}})
+        replaced = {
+            "https://prometheus.eu-dr.example.com": clusters.info["prometheus"]["url"],
+            "https://awx.example.com": awx.address,
+            "CONTROLLER_OAUTH_TOKEN=...": f"CONTROLLER_OAUTH_TOKEN={fake_awx.TOKEN}",
+            "0.0.0.0": "127.0.0.1",
+        }
+        (folder / "inventory.yml").write_text(yaml.safe_dump(_inventory()))
+        for kind in ("clusters", "regions"):
+            command = f"ansible-playbook -i inventory.yml sre.backup_sync.{kind[:-1]} -e sync_report_dir=reports/{kind}"
+            code, output = _type(folder, folder, command)
+            assert code == 0, output
+        yield Home(folder, replaced)
+
+
+def _playbooks() -> list[str]:
+    return [path.stem for path in (harness.ROOT / "playbooks").glob("*.yml")]
+
+
+def _configure_kubernetes(home: Path, info: dict[str, t.Any]) -> None:
+    """One kubeconfig with both clusters, as the context eu-west and eu-dr."""
+    merged: dict[str, t.Any] = {"apiVersion": "v1", "kind": "Config", "clusters": [], "users": [], "contexts": []}
+    for name, side in (("eu-west", "source"), ("eu-dr", "destination")):
+        config = yaml.safe_load(Path(info[side]["kubeconfig"]).read_text())
+        merged["clusters"].append({"name": name, "cluster": config["clusters"][0]["cluster"]})
+        merged["users"].append({"name": name, "user": config["users"][0]["user"]})
+        merged["contexts"].append({"name": name, "context": {"cluster": name, "user": name}})
+    (home / ".kube").mkdir(parents=True)
+    (home / ".kube" / "config").write_text(yaml.safe_dump({**merged, "current-context": "eu-dr"}))
+
+
+def _configure_aws(home: Path, profiles: dict[str, dict[str, t.Any]]) -> None:
+    lines = []
+    for name, info in profiles.items():
+        keys = {f"aws_{key}": info["source"][key] for key in ("access_key", "secret_key")}
+        lines += [f"[{name}]", f"endpoint_url = {info['url']}", f"ca_bundle = {info['ca']}"]
+        lines += [f"aws_access_key_id = {keys['aws_access_key']}", f"aws_secret_access_key = {keys['aws_secret_key']}"]
+    (home / ".aws").mkdir(parents=True)
+    (home / ".aws" / "config").write_text("\n".join(lines) + "\n")
+
+
+def _inventory() -> dict[str, t.Any]:
+    clusters = {
+        "cluster_sync_namespace": "backup",
+        "cluster_sync_source": {"context": "eu-west"},
+        "cluster_sync_destination": {"context": "eu-dr"},
+        "cluster_sync_rpo": "2h",
+    }
+    regions = {
+        "region_sync_vault_name": "backup",
+        "region_sync_destination_vault_name": "backup-dr",
+        "region_sync_source_region": "eu-west-1",
+        "region_sync_destination_region": "eu-central-1",
+        "region_sync_destination": {"role_arn": "arn:aws:iam::444455556666:role/backup-sync-reader"},
+    }
+    return {"backup_sync_clusters": {"hosts": {"prod": clusters}}, "backup_sync_regions": {"hosts": {"prod": regions}}}
+
+
+def _type(home: Path, folder: Path, text: str) -> tuple[int, str]:
+    """(exit code, output) of what somebody types in that folder."""
+    environment = harness.environment(home)
+    done = subprocess.run(
+        ["bash", "-euc", INSTEAD + text],
+        env={**environment, "PATH": os.pathsep.join([environment["PATH"], str(Path(sys.executable).parent)])},
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("document", GUIDES, ids=lambda path: str(path.relative_to(harness.ROOT)))
+def test_what_a_document_tells_to_type(document: Path, home: Home, tmp_path: Path) -> None:
+    folder = _desk(tmp_path / "desk", home)
+    blocks = [block for block in _blocks(document) if block.language not in SHOWN]
+    for block in blocks:
+        block.text = _replaced(block.text, home.replaced)
+        if block.file:
+            (folder / block.file).write_text(block.text)
+            _check_file(folder, block.file)
+    for block in blocks:
+        if block.file:
+            continue
+        if block.language == "json":
+            json.loads(block.text)
+        elif block.text.startswith("ansible-rulebook "):
+            _listens(folder, block.text)
+        else:
+            assert block.language == "shell", f"{block.language}: {block.text}"
+            code, output = _type(home.folder, folder, block.text)
+            assert code == block.ends_with, f"{block.text}\n{output[-3000:]}"
+
+
+def _desk(folder: Path, home: Home) -> Path:
+    """A checkout with an inventory and with reports of an earlier run in it."""
+    names = ("CHANGELOG.md", "LICENSES", "README.md", "bindep.txt", "docs", "galaxy.yml", "meta", "playbooks", "plugins", "requirements.txt", "roles")
+    for name in names:
+        original = harness.ROOT / name
+        copy = shutil.copytree if original.is_dir() else shutil.copy2
+        folder.mkdir(exist_ok=True)
+        copy(original, folder / name)  # type: ignore[operator]
+    shutil.copytree(home.folder / "reports", folder / "reports")
+    shutil.copy2(home.folder / "inventory.yml", folder)
+    return folder
+
+
+def _replaced(text: str, replaced: dict[str, str]) -> str:
+    for example, here in replaced.items():
+        text = text.replace(example, here)
+    return text
+
+
+def _check_file(folder: Path, name: str) -> None:
+    """The one that no command of ours reads."""
+    if name == "alertmanager.yml":
+        done = subprocess.run(["amtool", "check-config", name], cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _listens(folder: Path, command: str) -> None:
+    """A rulebook runs for ever: it is enough that it listens for alerts and events, on ports that are free here."""
+    described = yaml.safe_load((folder / "vars.yml").read_text())
+    ports = programs.free_ports(2)
+    described |= {"alertmanager_port": ports[0], "eventbridge_port": ports[1]}
+    (folder / "vars.yml").write_text(yaml.safe_dump(described))
+    name, *arguments = shlex.split(command)
+    with programs.running(folder, "rulebook", [str(Path(sys.executable).parent / name), *arguments], ports):
+        pass
+
+
+def test_a_block_that_is_no_file_and_no_command_is_seen(home: Home, tmp_path: Path) -> None:
+    document = tmp_path / "guide.md"
+    document.write_text("```yaml\nbackup_sync_clusters: {}\n```\n")
+    with pytest.raises(AssertionError, match="backup_sync_clusters"):
+        test_what_a_document_tells_to_type(document, home, tmp_path)
+
+
+def test_a_command_that_fails_is_seen(home: Home, tmp_path: Path) -> None:
+    document = tmp_path / "guide.md"
+    document.write_text("```shell\nansible-playbook sre.backup_sync.replay -e sync_replay_evidence=nowhere\n```\n")
+    with pytest.raises(AssertionError, match="nowhere"):
+        test_what_a_document_tells_to_type(document, home, tmp_path)
+
+
+def _options() -> set[str]:
+    """Names of all variables of the roles."""
+    named: set[str] = set()
+    for path in (harness.ROOT / "roles").glob("*/meta/argument_specs.yml"):
+        for entry in yaml.safe_load(path.read_text())["argument_specs"].values():
+            named |= set(entry["options"])
+    return named
+
+
+def _tags() -> set[str]:
+    told = "".join(path.read_text() for path in (harness.ROOT / "roles").glob("*/tasks/*.yml"))
+    return {tag for tags in re.findall(r"tags: \[(.*?)\]", told) for tag in tags.split(", ")}
+
+
+@pytest.mark.parametrize("document", GUIDES, ids=lambda path: str(path.relative_to(harness.ROOT)))
+def test_the_variables_that_a_document_names_are_there(document: Path) -> None:
+    named = set(re.findall(r"\b(?:cluster_sync|region_sync|sync_report|sync_gate|sync_replay|awx_configuration)_\w+", document.read_text()))
+    assert sorted(named - _options() - _tags()) == []
