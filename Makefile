@@ -7,6 +7,7 @@
 # make test    lint, sanity, typing, unit and integration tests, and those of the lab
 # make docs    build the site in build/site
 # make compatibility  try the oldest and newest versions of Ansible, Python and the libraries (tests/compatibility.yml)
+# make release-check  build the tarball, look into it, install it, and run the demo from it; it stays in build/release
 # make bench   measure; the figures stay in build/bench.json
 # make accuracy  diagnose a corpus of labelled bundles; the figures stay in build/accuracy.json
 # make recordings   record what the real Prometheus answers, for a demo without one
@@ -23,7 +24,7 @@ COPY := $(TREE)/ansible_collections/sre/backup_sync
 IN_COPY := cd "$(COPY)" && export PATH="$(BIN):$$PATH" LC_ALL=C.UTF-8 ANSIBLE_HOME="$(TOP)/build/ansible" \
 	ANSIBLE_COLLECTIONS_PATH="$(TREE)" PYTHONPATH="$(TREE)" MYPYPATH="$(TREE)"
 
-.PHONY: setup tree demo test checks lint sanity unit typing standards docs integration compatibility bench accuracy recordings pictures clean programs
+.PHONY: setup tree demo test checks lint sanity unit typing standards docs integration compatibility release-check bench accuracy recordings pictures clean programs
 
 setup:
 	@$(PYTHON) tests/tools/provide.py
@@ -77,6 +78,9 @@ integration: tree programs
 # Takes long, and Pythons that are not everywhere; so it is no part of make test.
 compatibility: tree programs
 	@"$(BIN)/python" tests/tools/compatibility.py $(VERSIONS)
+
+release-check: tree
+	@$(IN_COPY) && python "$(TOP)/tests/tools/release_check.py" "$(TOP)/build/release"
 
 bench: tree programs
 	@$(IN_COPY) && python tests/bench/bench_cluster.py --output "$(TOP)/build/bench.json"

@@ -22,7 +22,7 @@ description:
     backup jobs of the source vault in RV(evidence.upstream) that ended aborted, expired, failed or partial, after
     which no copy is made.
   - Composite jobs count by their children.
-  - A job that is V(ignore:CREATED) waits when a backup or copy of its resource runs. It is stuck when it has been so
+  - A job that is V(CREATED) waits when a backup or copy of its resource runs. It is stuck when it has been so
     for more than two hours, in which AWS tries by itself, and nothing of the resource runs.
   - Needs C(backup:ListCopyJobs) and C(backup:ListBackupJobs) in the source Region, and C(backup:ListCopyJobs) in the
     destination Region when the source knows of no job. Without O(vaults_feed) also C(sts:GetCallerIdentity) in the

@@ -126,7 +126,7 @@ evidence:
         policy:
           description:
             - What the access policy means for a copy, under C(copy_from) for the source and C(copy_into) for the
-              destination - its V(ignore:verdict) is V(allowed), V(denied), V(conditional) or V(not_mentioned), with the
+              destination - its V(verdict) is V(allowed), V(denied), V(conditional) or V(not_mentioned), with the
               statement and the conditions that decide it.
             - Of V(not_mentioned) they are those of the statement that would allow it, if its conditions held.
           type: dict

@@ -17,7 +17,7 @@ description:
   - Finds the log groups that events of copy jobs or records of CloudTrail are led into, and searches them.
     This is step 4 of the runbook for cross-region backup sync.
   - AWS Backup itself writes nothing of copies to CloudWatch Logs. Without any log group the outcome is
-    V(ignore:not_configured), which does not mean that nothing failed.
+    V(not_configured), which does not mean that nothing failed.
   - Groups are found by the targets of EventBridge's rules, over event buses if need be, and by the trails of both
     sides. Only when there are none, groups with C(backup) in their name are tried.
   - Failed copies are searched by a filter on the fields of the event, refused calls by one on the fields of the record,

@@ -18,7 +18,7 @@ description:
     step 8 of the runbook for cross-cluster backup sync.
   - Points are paired one to one by label or annotation, then by storage handle, by name and by time. Where two would
     fit
-    in time, none is taken, and both are called V(ignore:ambiguous).
+    in time, none is taken, and both are called V(ambiguous).
   - A point without a time of its own is unknown and never a mismatch. A point that is not ready is no recovery point.
   - RV(evidence.resources) says per resource how much data a disaster now would cost.
   - Needs C(list) on the recovery points. With C(list) on C(volumesnapshotcontents) imported snapshots can be paired by

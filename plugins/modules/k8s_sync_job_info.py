@@ -19,7 +19,7 @@ description:
   - Jobs alone mislead. History limits and TTL remove most of them, and a suspended or blocked schedule has none to
     show.
     The horizon in RV(evidence.summary) says how far back the list can see.
-  - A job that cannot create pods has no condition at all; its state is V(ignore:blocked). A failed job has no
+  - A job that cannot create pods has no condition at all; its state is V(blocked). A failed job has no
     completion
     time; its end is that of its condition.
   - Missed slots, the next due slot and the age of running jobs are measured by the server's clock.

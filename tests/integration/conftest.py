@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Makes the harness, the lab and what measures the accuracy importable for the tests beside it."""
+"""Makes the harness, the lab, the tools and what measures the accuracy importable for the tests beside it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "accuracy")]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "accuracy"), str(HERE.parent / "tools")]
 
 _LONGEST_FIRST = ("test_size", "test_scenarios", "test_policies", "test_secrets")
 

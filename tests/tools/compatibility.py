@@ -28,6 +28,7 @@ BUILD = ROOT / "build"
 DESCRIBED = yaml.safe_load((ROOT / "tests" / "compatibility.yml").read_text())
 # What this Ansible has no part in, and what says nothing about it.
 NOT_ITS_OWN = ("test_page.py", "test_environment.py", "test_alerts.py", "test_recordings.py", "test_policies.py")
+STEPS = ("sanity", "units", "integration")
 PACKAGES = ("ansible-core", "kubernetes", "boto3", "jmespath", "PyYAML", "cronsim")
 
 
@@ -35,19 +36,19 @@ def main() -> int:
     """Exit status for the shell; the last lines tell what passed, with the versions."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("names", nargs="*", help=f"of {', '.join(DESCRIBED)}; all unless given")
-    parser.add_argument("--only", choices=list(STEPS), action="append", help="these steps only")
+    parser.add_argument("--only", choices=STEPS, action="append", help="these steps only")
     parser.add_argument("--tests", nargs="+", help="these files of tests/integration only")
     asked = parser.parse_args()
     unknown = set(asked.names) - set(DESCRIBED)
     if unknown:
         parser.error(f"{', '.join(sorted(unknown))} is none of {', '.join(DESCRIBED)}")
-    told = [_tried(name, asked.only or list(STEPS), asked.tests) for name in asked.names or DESCRIBED]
+    told = [_tried(name, asked.only or STEPS, asked.tests) for name in asked.names or DESCRIBED]
     for name, (outcome, dummy) in zip(asked.names or DESCRIBED, told):
         print(f"{name}: {outcome}")
     return 0 if all(passed for dummy, passed in told) else 1
 
 
-def _tried(name: str, steps: list[str], tests: list[str] | None) -> tuple[str, bool]:
+def _tried(name: str, steps: t.Sequence[str], tests: list[str] | None) -> tuple[str, bool]:
     """(what to tell, whether everything passed)"""
     described = DESCRIBED[name]
     base = _interpreter(described["python"])
@@ -55,11 +56,15 @@ def _tried(name: str, steps: list[str], tests: list[str] | None) -> tuple[str, b
         return f"NOT TESTED, no python{described['python']} that runs is on the PATH", False
     programs = _provided(name, base, described)
     tree = f"tree-{name}"
-    collection = _run([programs / "python", TOOLS / "tree.py", tree], stdout=subprocess.PIPE).stdout.strip()
-    copy = pathlib.Path(collection)
+    copy = pathlib.Path(_run([programs / "python", TOOLS / "tree.py", tree], stdout=subprocess.PIPE).stdout.strip())
     _constrain(copy, described)
-    failed = [step for step in steps if STEPS[step](programs, tree, copy, tests)]
-    return f"{', '.join(failed)} FAILED" if failed else f"{', '.join(steps)} passed: {_versions(programs)}", not failed
+    passed = {
+        step: _integration(programs, tree, copy, tests) if step == "integration" else _ansible_test(step, programs, tree)
+        for step in steps
+    }
+    failed = [step for step, fine in passed.items() if not fine]
+    told = f"{', '.join(failed)} FAILED" if failed else f"{', '.join(steps)} passed"
+    return f"{told}: {_versions(programs)}", not failed
 
 
 def _interpreter(version: str) -> str | None:
@@ -99,15 +104,13 @@ def _constrain(copy: pathlib.Path, described: dict[str, t.Any]) -> None:
     (copy / "tests" / "unit" / "constraints.txt").write_text("\n".join(_bounds(described)) + "\n")
 
 
-def _sanity(programs: pathlib.Path, tree: str, copy: pathlib.Path, tests: list[str] | None) -> int:
-    return _run([programs / "python", TOOLS / "ansible_test.py", tree, "sanity"], check=False).returncode
+def _ansible_test(command: str, programs: pathlib.Path, tree: str) -> bool:
+    """Whether sanity or units passed, by the ansible-test of that environment."""
+    return not _run([programs / "python", TOOLS / "ansible_test.py", tree, command], check=False).returncode
 
 
-def _units(programs: pathlib.Path, tree: str, copy: pathlib.Path, tests: list[str] | None) -> int:
-    return _run([programs / "python", TOOLS / "ansible_test.py", tree, "units"], check=False).returncode
-
-
-def _integration(programs: pathlib.Path, tree: str, copy: pathlib.Path, tests: list[str] | None) -> int:
+def _integration(programs: pathlib.Path, tree: str, copy: pathlib.Path, tests: list[str] | None) -> bool:
+    """Whether the playbooks passed with the Ansible of that environment."""
     files = tests or [path.name for path in (copy / "tests" / "integration").glob("test_*.py") if path.name not in NOT_ITS_OWN]
     environment = {
         **os.environ,
@@ -120,19 +123,18 @@ def _integration(programs: pathlib.Path, tree: str, copy: pathlib.Path, tests: l
     }
     command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder", "-q"]
     chosen = [f"tests/integration/{name}" for name in sorted(files)]
-    return _run([*command, "-p", "no:cacheprovider", *chosen], cwd=copy, env=environment, check=False).returncode
+    return not _run([*command, "-p", "no:cacheprovider", *chosen], cwd=copy, env=environment, check=False).returncode
 
 
 def _versions(programs: pathlib.Path) -> str:
-    code = "import importlib.metadata as m, platform, sys; print('Python', platform.python_version(), *(f', {p} {m.version(p)}' for p in sys.argv[1:]))"
-    return _run([programs / "python", "-c", code, *PACKAGES], stdout=subprocess.PIPE).stdout.strip().replace(" ,", ",")
+    code = "import importlib.metadata as m, sys; print(*(f'{p} {m.version(p)}' for p in sys.argv[1:]), sep=', ')"
+    python = _run([programs / "python", "--version"], stdout=subprocess.PIPE).stdout.strip()
+    return f"{python}, {_run([programs / 'python', '-c', code, *PACKAGES], stdout=subprocess.PIPE).stdout.strip()}"
 
 
 def _run(command: list[t.Any], **more: t.Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run([str(part) for part in command], text=True, **{"check": True, **more})
 
-
-STEPS = {"sanity": _sanity, "units": _units, "integration": _integration}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,7 +4,8 @@
 
 """Show what the collection does: start the lab for a broken and a healthy pair of each kind, and diagnose each.
 
-The reports, in all formats, stay in the folder that is given. The exit status says whether both diagnoses are what their scenarios state.
+The reports, in all formats, stay in the folder that is given first. A second one is where the collection was installed; without it,
+it is taken from here. The exit status says whether both diagnoses are what their scenarios state.
 """
 
 from __future__ import annotations
@@ -38,18 +39,18 @@ SCENARIOS = (
 
 def main() -> int:
     """Run the scenarios one after the other."""
-    folder = pathlib.Path(sys.argv[1]).resolve()
+    folder, *installed = (pathlib.Path(name).resolve() for name in sys.argv[1:])
     shutil.rmtree(folder, ignore_errors=True)
     wrong: list[str] = []
     for kind, name in SCENARIOS:
-        wrong += _show(kind, name, folder)
+        wrong += _show(kind, name, folder, installed)
     for sentence in wrong:
         print(f"demo: {sentence}", file=sys.stderr)
     print(f"\nThe reports are in {folder}; open the report.html of each in a browser.")
     return 1 if wrong else 0
 
 
-def _show(kind: str, name: str, folder: pathlib.Path) -> list[str]:
+def _show(kind: str, name: str, folder: pathlib.Path, installed: list[pathlib.Path]) -> list[str]:
     """Diagnose one scenario before the reader's eyes; what is not as the scenario states."""
     path, described = harness.scenario_file(name, kind), harness.scenario(name, kind)
     target = f"{kind}-{name}"
@@ -61,7 +62,7 @@ def _show(kind: str, name: str, folder: pathlib.Path) -> list[str]:
             values[f"{kind}_sync_name"] = target
             values["sync_report_formats"] = list(FORMATS)
             command = ["ansible-playbook", f"sre.backup_sync.{kind}", "-e", f"@{_written(place, values)}"]
-            code = subprocess.run(command, check=False, env=_environment(pathlib.Path(place))).returncode
+            code = subprocess.run(command, check=False, env=_environment(pathlib.Path(place), installed)).returncode
     if code:
         return [f"{target}: the playbook ended with {code}"]
     return _unexpected(target, folder / target / "diagnosis.json", described["expect"])
@@ -88,9 +89,11 @@ def _written(place: str, values: dict[str, t.Any]) -> pathlib.Path:
     return path
 
 
-def _environment(place: pathlib.Path) -> dict[str, str]:
-    """That of the tests, but with the colours of whoever looks on."""
+def _environment(place: pathlib.Path, installed: list[pathlib.Path]) -> dict[str, str]:
+    """That of the tests, but with the colours of whoever looks on, and with the collection that is meant."""
     environment = harness.environment(place)
+    if installed:
+        environment["ANSIBLE_COLLECTIONS_PATH"] = str(installed[0])
     if sys.stdout.isatty():
         del environment["ANSIBLE_NOCOLOR"]
         environment["TERM"] = os.environ.get("TERM", "dumb")
