@@ -24,7 +24,7 @@ COPY := $(TREE)/ansible_collections/sre/backup_sync
 IN_COPY := cd "$(COPY)" && export PATH="$(BIN):$$PATH" LC_ALL=C.UTF-8 ANSIBLE_HOME="$(TOP)/build/ansible" \
 	ANSIBLE_COLLECTIONS_PATH="$(TREE)" PYTHONPATH="$(TREE)" MYPYPATH="$(TREE)"
 
-.PHONY: setup tree demo test checks lint sanity unit typing standards docs integration compatibility release-check bench accuracy recordings pictures clean programs
+.PHONY: setup tree demo test checks lint sanity unit typing standards docs targets integration compatibility release-check bench accuracy recordings pictures clean programs
 
 setup:
 	@$(PYTHON) tests/tools/provide.py
@@ -39,6 +39,7 @@ demo: tree
 # servers and measure time, so they come after them, and with them the tests of the lab that they run against.
 test: programs tree
 	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target checks
+	@$(MAKE) --no-print-directory targets
 	@$(MAKE) --no-print-directory integration
 
 checks: sanity unit lint typing standards docs
@@ -71,6 +72,12 @@ standards: tree
 
 docs: tree
 	@$(IN_COPY) && python tests/tools/site.py "$(TOP)/build/site"
+
+# A target for each module and role: what it does, in check mode too, what it says of options that cannot be used, and what it
+# does where it is not permitted to read or write. By ansible-test, against the lab.
+targets: tree programs
+	@"$(BIN)/python" tests/tools/tree.py tree-targets >/dev/null
+	@$(IN_COPY) && python "$(TOP)/tests/tools/targets.py" tree-targets
 
 integration: tree programs
 	$(IN_COPY) && python -m pytest tests/integration tests/lab_tests -n 2 --dist loadgroup --no-loadscope-reorder -q -p no:cacheprovider

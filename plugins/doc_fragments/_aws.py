@@ -130,7 +130,7 @@ options:
         description: Seconds to wait for one answer of AWS.
         type: float
 requirements:
-  - boto3 >= 1.34.0
+  - boto3 >= 1.35.0
 notes:
   - Nothing is changed in AWS. The actions that a step needs stand in its description; they do not change anything either.
   - Calls that AWS throttles are tried again, up to five times and more slowly each time.

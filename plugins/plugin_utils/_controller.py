@@ -10,6 +10,7 @@ from __future__ import annotations
 import abc
 import typing as t
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
 
@@ -24,7 +25,10 @@ class ControllerAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Check the arguments, and return what was done with them. Nothing that these plugins do is a change."""
         result = super().run(tmp, task_vars)
-        dummy, arguments = self.validate_argument_spec(self.arguments)
+        try:
+            dummy, arguments = self.validate_argument_spec(self.arguments)
+        except AnsibleActionFail as exc:  # a result, as modules have it: what is raised passes failed_when and register by
+            return {**result, "changed": False, "failed": True, "msg": f"{self._task.action}: {exc.message}"}
         return {**result, "changed": False, **self.done(plain(arguments), task_vars or {})}
 
     @abc.abstractmethod

@@ -21,13 +21,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TREE, *ARGUMENTS = sys.argv[1:]
 HOME = ROOT / "build" / f"home-{TREE}"
 COPY = ROOT / "build" / TREE / "ansible_collections" / "sre" / "backup_sync"
-# The version in the name depends on ansible-core: 24.2 up to 2.19, 25.2 after it.
-GET_PIP = ("get_pip_24_2.py", "get_pip_25_2.py")
+# The version in the name depends on ansible-core: 2.17, then 2.18 and 2.19, then newer ones.
+GET_PIP = ("get_pip_23_1_2.py", "get_pip_24_2.py", "get_pip_25_2.py")
 STAND_IN = "import ensurepip\n\nensurepip.bootstrap()\n"
 
 
 def main() -> int:
-    """ansible-test's exit status; the other arguments go to it, --venv and --python are added."""
+    """ansible-test's exit status; the other arguments go to it, where it runs, and --python, are added."""
     cache = HOME / ".ansible" / "test" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     for name in GET_PIP:
@@ -37,9 +37,12 @@ def main() -> int:
     if not (HOME / ".pip").exists():  # beside them: what is imported once is not worth compiling before
         (HOME / ".pip").mkdir()
         (HOME / ".pip" / "pip.conf").write_text("[install]\ncompile = no\n", encoding="ascii")
+    # The targets run with the libraries that are here; sanity and units make environments of their own.
+    place = "--local" if ARGUMENTS[:1] == ["integration"] else "--venv"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    command = [os.path.join(os.path.dirname(sys.executable), "ansible-test"), *ARGUMENTS, "--venv", "--python", version]
-    environment = dict(os.environ, HOME=str(HOME), LC_ALL="C.UTF-8")
+    command = [os.path.join(os.path.dirname(sys.executable), "ansible-test"), *ARGUMENTS, place, "--python", version]
+    # What ansible-test installs is not compiled before (see above), and what Python then says of it is no finding of ours.
+    environment = dict(os.environ, HOME=str(HOME), LC_ALL="C.UTF-8", PYTHONWARNINGS="ignore::SyntaxWarning")
     environment["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), environment.get("PATH", os.defpath)])
     return subprocess.run(command, cwd=COPY, env=environment, check=False).returncode
 

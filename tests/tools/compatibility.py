@@ -5,6 +5,7 @@
 """Try the collection with other versions of Ansible, Python and the libraries: those of tests/compatibility.yml.
 
 Each gets a virtual environment and a laid-out tree of its own in build. Its ansible-test runs sanity and units there; the
+targets and the
 playbooks of the integration tests run with its Ansible and its libraries, and the lab and the tests with ours. Exits with
 0 when all that were asked for passed; a Python that is not here is told, and is no pass.
 """
@@ -28,7 +29,7 @@ BUILD = ROOT / "build"
 DESCRIBED = yaml.safe_load((ROOT / "tests" / "compatibility.yml").read_text())
 # What this Ansible has no part in, and what says nothing about it.
 NOT_ITS_OWN = ("test_page.py", "test_environment.py", "test_alerts.py", "test_recordings.py", "test_policies.py")
-STEPS = ("sanity", "units", "integration")
+STEPS = ("sanity", "units", "targets", "integration")
 PACKAGES = ("ansible-core", "kubernetes", "boto3", "jmespath", "PyYAML", "cronsim")
 
 
@@ -105,7 +106,9 @@ def _constrain(copy: pathlib.Path, described: dict[str, t.Any]) -> None:
 
 
 def _ansible_test(command: str, programs: pathlib.Path, tree: str) -> bool:
-    """Whether sanity or units passed, by the ansible-test of that environment."""
+    """Whether sanity, units or the targets passed, by the ansible-test of that environment."""
+    if command == "targets":
+        return not _run([sys.executable, TOOLS / "targets.py", tree, "--python", programs / "python"], check=False).returncode
     return not _run([programs / "python", TOOLS / "ansible_test.py", tree, command], check=False).returncode
 
 
@@ -132,8 +135,8 @@ def _versions(programs: pathlib.Path) -> str:
     return f"{python}, {_run([programs / 'python', '-c', code, *PACKAGES], stdout=subprocess.PIPE).stdout.strip()}"
 
 
-def _run(command: list[t.Any], **more: t.Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(part) for part in command], text=True, **{"check": True, **more})
+def _run(command: list[t.Any], *, check: bool = True, **more: t.Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(part) for part in command], text=True, check=check, **more)
 
 
 if __name__ == "__main__":

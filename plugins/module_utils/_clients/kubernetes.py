@@ -60,7 +60,7 @@ class Cluster:
             raise ReadFailed(
                 "not_configured",
                 "The Python library kubernetes is not installed where this step runs.",
-                hint="pip install 'kubernetes>=24.2.0,!=37.0.2'",
+                hint="pip install 'kubernetes>=29.0.0,!=37.0.2'",
             )
         self.name = name
         self.clock = Clock()

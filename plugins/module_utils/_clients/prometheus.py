@@ -74,7 +74,7 @@ class Prometheus:
             raise ReadFailed(
                 "not_configured",
                 "The Python library urllib3 is not installed where this step runs.",
-                hint="It comes with the kubernetes library: pip install 'kubernetes>=24.2.0,!=37.0.2'",
+                hint="It comes with the kubernetes library: pip install 'kubernetes>=29.0.0,!=37.0.2'",
             )
         self._timeout = float(params.get("timeout") or 20.0)
         self._way: _Direct | _ServiceProxy
