@@ -52,7 +52,7 @@ def main() -> int:
 def _tried(name: str, steps: t.Sequence[str], tests: list[str] | None) -> tuple[str, bool]:
     """(what to tell, whether everything passed)"""
     described = DESCRIBED[name]
-    base = _interpreter(described["python"])
+    base = interpreter(described["python"])
     if base is None:
         return f"NOT TESTED, no python{described['python']} that runs is on the PATH", False
     programs = _provided(name, base, described)
@@ -68,7 +68,7 @@ def _tried(name: str, steps: t.Sequence[str], tests: list[str] | None) -> tuple[
     return f"{told}: {_versions(programs)}", not failed
 
 
-def _interpreter(version: str) -> str | None:
+def interpreter(version: str) -> str | None:
     """The Python of that version; a command that is there and does not run (a shim of pyenv, say) is none."""
     for folder in os.get_exec_path():
         command = os.path.join(folder, f"python{version}")
@@ -92,12 +92,14 @@ def _provided(name: str, base: str, described: dict[str, t.Any]) -> pathlib.Path
     return place / "bin"
 
 
+def libraries(asked: str, which: str) -> list[str]:
+    """What requirements.txt asks for, for pip: the lines as they are, or of the lowest the lower bounds and nothing else."""
+    lines = [line for line in asked.splitlines() if line and not line.startswith("#")]
+    return lines if which == "newest" else [re.sub(r"^([\w.-]+)>=([\w.]+).*", r"\1==\2", line) for line in lines]
+
+
 def _bounds(described: dict[str, t.Any]) -> list[str]:
-    """What requirements.txt asks for; for the lowest, its lower bounds and nothing else."""
-    lines = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and not line.startswith("#")]
-    if described["libraries"] == "newest":
-        return lines
-    return [re.sub(r"^([\w.-]+)>=([\w.]+).*", r"\1==\2", line) for line in lines]
+    return libraries((ROOT / "requirements.txt").read_text(), described["libraries"])
 
 
 def _constrain(copy: pathlib.Path, described: dict[str, t.Any]) -> None:

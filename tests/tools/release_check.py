@@ -63,8 +63,8 @@ def _parts(version: str) -> list[int]:
     return [int(part) for part in version.split(".")]
 
 
-def readme_differences(readme: str, requires_ansible: str, pinned: str) -> list[str]:
-    """Where README says other versions than meta/runtime.yml needs and requirements-dev.txt tests with."""
+def readme_problems(readme: str, requires_ansible: str, pinned: str) -> list[str]:
+    """Where README says other versions than meta/runtime.yml needs and requirements-dev.txt tests with, and links that lead nowhere."""
     found = []
     least = re.sub(r"^>=(\d+\.\d+).*", r"\1", requires_ansible)
     if f"ansible-core {least} or newer" not in readme:
@@ -73,7 +73,8 @@ def readme_differences(readme: str, requires_ansible: str, pinned: str) -> list[
         version = re.search(rf"^{package}==(\S+)", pinned, re.MULTILINE)
         if version and version[1] not in readme:
             found.append(f"README.md: it does not say that {package} {version[1]} is tested with, as requirements-dev.txt does.")
-    return found
+    # It is shown on Galaxy and on Automation Hub, from where a relative link leads nowhere.
+    return found + [f"README.md: the link {link} is relative." for link in re.findall(r"\]\((?!https://)([^)]*)\)", readme)]
 
 
 def changelog_problems(version: str, changelog: dict[str, t.Any], fragments: list[str], notes: str) -> list[str]:
@@ -133,7 +134,7 @@ def _versions(copy: pathlib.Path, version: str) -> list[str]:
     texts = {str(path.relative_to(copy)): path.read_text() for path in told if path.suffix in (".md", ".py", ".yml")}
     return [
         *changelog_problems(version, changelog, fragments, (copy / "CHANGELOG.md").read_text()),
-        *readme_differences(readme, requires, pinned),
+        *readme_problems(readme, requires, pinned),
         *other_versions(version, {**texts, "README.md": readme}),
     ]
 
