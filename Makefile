@@ -61,7 +61,7 @@ typing: tree
 	$(IN_COPY) && mypy --config-file mypy.ini -p ansible_collections.sre.backup_sync.plugins
 	$(IN_COPY) && MYPYPATH="tests:$(TREE)" mypy --config-file mypy.ini -p lab
 	$(IN_COPY) && mypy --config-file mypy.ini tests/tools/provide.py tests/tools/tree.py tests/tools/ansible_test.py \
-		tests/tools/compatibility.py tests/tools/release_check.py tests/tools/site.py
+		tests/tools/compatibility.py tests/tools/release_check.py tests/tools/build_site.py
 
 # What the community and Automation Hub ask of a collection (antsibull-nox.toml), with the collections that the copy sees and
 # none from Galaxy.
@@ -72,7 +72,7 @@ standards: tree
 		nox --envdir "$(TOP)/build/nox" --reuse-existing-virtualenvs
 
 docs: tree
-	@$(IN_COPY) && python tests/tools/site.py "$(TOP)/build/site"
+	@$(IN_COPY) && python tests/tools/build_site.py "$(TOP)/build/site"
 
 # A target for each module and role: what it does, in check mode too, what it says of options that cannot be used, and what it
 # does where it is not permitted to read or write. By ansible-test, against the lab.

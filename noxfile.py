@@ -23,6 +23,8 @@ def galaxy_import(session: nox.Session) -> None:
     """
     session.install("ansible==9.13.0", "galaxy-importer==0.4.44", "-r", "requirements.txt")
     folder = Path(session.create_tmp())
+    for old in folder.glob("*.tar.gz"):  # of another version
+        old.unlink()
     session.run("ansible-galaxy", "collection", "build", "--force", "--output-path", str(folder))
     [tarball] = folder.glob("*.tar.gz")
     told = session.run("python", "-m", "galaxy_importer.main", str(tarball), silent=True)

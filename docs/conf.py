@@ -46,7 +46,7 @@ def _outside(_app, _env, node, content):
     collection = label.removeprefix("ansible_collections.").split(".")
     if label in _LABELS:
         place = _LABELS[label]
-    elif label.startswith("ansible_collections.") and collection[0] != "sre":
+    elif label.startswith("ansible_collections.") and collection[0] != "sre" and len(collection) > 2:
         place = f"collections/{'/'.join(collection[:2])}/{collection[2]}.html"
     else:
         return None

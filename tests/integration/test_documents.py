@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What README and guides tell people to type, typed: each document from its first line to its last, as it stands.
+"""What README and guides tell people to type, typed as it stands, document by document.
 
 A block of YAML whose first line is a comment with a file's name becomes that file, and each block of shell is run, in a folder of
 somebody who has what the documents presume: contexts and profiles that lead to the lab, an inventory, reports of an earlier
-run. A block ends with 0, or with what a comment above it says (`<!-- ends with 2: why -->`). A block of any other sort, or YAML
-without a name, fails: nothing stands in a guide that was not tried.
+run. The files of a document are there before its first command. A command ends with 0, or with what a comment above it says, which
+also has words of what is then shown: `<!-- ends with 2, says "is not ready" -->`. A block of any other sort, YAML without a name, and
+a file that no command uses fail: nothing stands in a guide that was not tried.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ GUIDES = [
     *sorted((harness.ROOT / "roles").rglob("README.md")),
 ]
 CLUSTERS, SAME_ACCOUNT, OTHER_ACCOUNT = "dns-failure", "kms-key-disabled", "kms-key-policy"
+# The file that no command of ours reads, and what reads it.
+CHECKED = {"alertmanager.yml": ["amtool", "check-config", "alertmanager.yml"]}
 # What is shown and not typed.
 SHOWN = ("text", "{toctree}")
 # What cannot run here does the nearest that can: make is asked whether it knows the goal (all of them are run elsewhere), no image
@@ -55,6 +58,7 @@ class Block:
     language: str
     text: str
     ends_with: int
+    says: str
 
     @property
     def file(self) -> str | None:
@@ -64,8 +68,12 @@ class Block:
 
 
 def _blocks(document: Path) -> list[Block]:
-    fenced = re.compile(r"^(?:<!-- ends with (\d+).*? -->\n)?```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-    return [Block(language, text, int(code or 0)) for code, language, text in fenced.findall(document.read_text())]
+    fenced = re.compile(r'^(?:<!-- ends with (\d+), says "(.+)" -->\n)?```(\S*)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+    told = document.read_text()
+    found = [Block(language, text, int(code or 0), says) for code, says, language, text in fenced.findall(told)]
+    assert told.count("```") == 2 * len(found), "a block is not as the others are"
+    assert told.count("<!--") == sum(bool(block.says) for block in found), "a comment is not as the others are"
+    return found
 
 
 @dataclass
@@ -166,11 +174,16 @@ def _type(home: Path, folder: Path, text: str) -> tuple[int, str]:
 def test_what_a_document_tells_to_type(document: Path, home: Home, tmp_path: Path) -> None:
     folder = _desk(tmp_path / "desk", home)
     blocks = [block for block in _blocks(document) if block.language not in SHOWN]
+    typed = "".join(block.text for block in blocks if block.language == "shell")
     for block in blocks:
         block.text = _replaced(block.text, home.replaced)
         if block.file:
+            assert block.file in typed or block.file in CHECKED, f"no command uses {block.file}"
             (folder / block.file).write_text(block.text)
-            _check_file(folder, block.file)
+    for name, command in CHECKED.items():
+        if (folder / name).exists():
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
     for block in blocks:
         if block.file:
             continue
@@ -181,7 +194,7 @@ def test_what_a_document_tells_to_type(document: Path, home: Home, tmp_path: Pat
         else:
             assert block.language == "shell", f"{block.language}: {block.text}"
             code, output = _type(home.folder, folder, block.text)
-            assert code == block.ends_with, f"{block.text}\n{output[-3000:]}"
+            assert code == block.ends_with and block.says in output, f"{block.text}\n{output[-3000:]}"
 
 
 def _desk(folder: Path, home: Home) -> Path:
@@ -203,13 +216,6 @@ def _replaced(text: str, replaced: dict[str, str]) -> str:
     return text
 
 
-def _check_file(folder: Path, name: str) -> None:
-    """The one that no command of ours reads."""
-    if name == "alertmanager.yml":
-        done = subprocess.run(["amtool", "check-config", name], cwd=folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-
-
 def _listens(folder: Path, command: str) -> None:
     """A rulebook runs for ever: it is enough that it listens for alerts and events, on ports that are free here."""
     described = yaml.safe_load((folder / "vars.yml").read_text())
@@ -225,6 +231,21 @@ def test_a_block_that_is_no_file_and_no_command_is_seen(home: Home, tmp_path: Pa
     document = tmp_path / "guide.md"
     document.write_text("```yaml\nbackup_sync_clusters: {}\n```\n")
     with pytest.raises(AssertionError, match="backup_sync_clusters"):
+        test_what_a_document_tells_to_type(document, home, tmp_path)
+
+
+def test_a_file_that_no_command_uses_is_seen(home: Home, tmp_path: Path) -> None:
+    document = tmp_path / "guide.md"
+    document.write_text("```yaml\n# pairs.yml\nbackup_sync_clusters: {}\n```\n")
+    with pytest.raises(AssertionError, match="no command uses pairs.yml"):
+        test_what_a_document_tells_to_type(document, home, tmp_path)
+
+
+def test_a_command_that_ends_so_for_another_reason_is_seen(home: Home, tmp_path: Path) -> None:
+    document = tmp_path / "guide.md"
+    command = "ansible-playbook sre.backup_sync.replay -e sync_replay_evidence=nowhere"
+    document.write_text(f'<!-- ends with 2, says "is not ready" -->\n```shell\n{command}\n```\n')
+    with pytest.raises(AssertionError, match="nowhere"):
         test_what_a_document_tells_to_type(document, home, tmp_path)
 
 

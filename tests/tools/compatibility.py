@@ -4,10 +4,9 @@
 
 """Try the collection with other versions of Ansible, Python and the libraries: those of tests/compatibility.yml.
 
-Each gets a virtual environment and a laid-out tree of its own in build. Its ansible-test runs sanity and units there; the
-targets and the
-playbooks of the integration tests run with its Ansible and its libraries, and the lab and the tests with ours. Exits with
-0 when all that were asked for passed; a Python that is not here is told, and is no pass.
+Each gets a virtual environment and a laid-out tree of its own in build. Its ansible-test runs sanity, units and the targets there;
+the playbooks of the integration tests run with its Ansible and its libraries, the lab and the tests themselves with ours. Exits with 0
+when all that were asked for passed; a Python that is not here is told, and is no pass.
 """
 
 from __future__ import annotations
@@ -55,7 +54,10 @@ def _tried(name: str, steps: t.Sequence[str], tests: list[str] | None) -> tuple[
     base = interpreter(described["python"])
     if base is None:
         return f"NOT TESTED, no python{described['python']} that runs is on the PATH", False
-    programs = _provided(name, base, described)
+    try:
+        programs = _provided(name, base, described)
+    except subprocess.CalledProcessError as exc:
+        return f"NOT TESTED, {' '.join(exc.cmd)} failed; its lines above say why", False
     tree = f"tree-{name}"
     copy = pathlib.Path(_run([programs / "python", TOOLS / "tree.py", tree], stdout=subprocess.PIPE).stdout.strip())
     _constrain(copy, described)
@@ -78,17 +80,18 @@ def interpreter(version: str) -> str | None:
 
 
 def _provided(name: str, base: str, described: dict[str, t.Any]) -> pathlib.Path:
-    """The folder of the programs of that environment, which is made when it is not there as described."""
+    """The folder of the programs of that environment, which is made anew when it is not there as described."""
     place = BUILD / "compatibility" / name
     stamp = place / "described"
     wanted = repr((base, described, _bounds(described)))
     if not stamp.is_file() or stamp.read_text() != wanted:
         shutil.rmtree(place, ignore_errors=True)
         _run([base, "-m", "venv", place])
-        pip = [place / "bin" / "pip", "install", "--quiet", "--no-compile"]
-        _run([*pip, *described["packages"], *_bounds(described)])
-        _run([*pip, "--no-deps", described["collections"]])
-        stamp.write_text(wanted)
+    # also where it is there: what is newest today need not have been so when it was made
+    pip = [place / "bin" / "pip", "install", "--quiet", "--no-compile", "--upgrade"]
+    _run([*pip, *described["packages"], *_bounds(described)])
+    _run([*pip, "--no-deps", described["collections"]])
+    stamp.write_text(wanted)
     return place / "bin"
 
 
@@ -110,7 +113,7 @@ def _constrain(copy: pathlib.Path, described: dict[str, t.Any]) -> None:
 def _ansible_test(command: str, programs: pathlib.Path, tree: str) -> bool:
     """Whether sanity, units or the targets passed, by the ansible-test of that environment."""
     if command == "targets":
-        return not _run([sys.executable, TOOLS / "targets.py", tree, "--python", programs / "python"], check=False).returncode
+        return not _run([sys.executable, TOOLS / "targets.py", "--python", programs / "python", tree], check=False).returncode
     return not _run([programs / "python", TOOLS / "ansible_test.py", tree, command], check=False).returncode
 
 

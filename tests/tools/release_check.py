@@ -41,7 +41,7 @@ def stray_files(names: t.Iterable[str]) -> list[str]:
 def secrets(files: dict[str, bytes], folders: t.Iterable[pathlib.Path] = ()) -> list[str]:
     """A sentence for whatever looks like a credential, and for each of these folders of the machine that is named."""
     found = [(name, match[0][:16]) for name, body in files.items() for match in SECRET.finditer(body)]
-    named = [(name, folder) for name, body in files.items() for folder in folders if f"{folder}/".encode() in body]
+    named = [(name, folder) for name, body in files.items() for folder in folders if re.search(re.escape(str(folder).encode()) + rb"(?![\w.-])", body)]
     return [
         *(f"{name}: {text.decode('ascii', 'replace')}... looks like a credential." for name, text in found),
         *(f"{name}: it names {folder}, which is on this machine only." for name, folder in named),
@@ -96,15 +96,15 @@ def main() -> int:
     folder.mkdir(parents=True)
     copy = pathlib.Path(_run(sys.executable, ROOT / "tests" / "tools" / "tree.py", "tree-release").strip())
     version = yaml.safe_load((copy / "galaxy.yml").read_text())["version"]
-    _prepare(copy, version)
+    unwritten = _prepare(copy, version)
     problems = _versions(copy, version)
     _run(PROGRAMS / "ansible-galaxy", "collection", "build", copy, "--output-path", folder)
     tarball = folder / f"sre-backup_sync-{version}.tar.gz"
     with tarfile.open(tarball) as archive:
         members = [member for member in archive.getmembers() if member.isfile()]
         files = {member.name: archive.extractfile(member).read() for member in members}  # type: ignore[union-attr]
-    problems += [f"{name}: it does not belong into the tarball." for name in stray_files(files)]
-    problems += secrets(files, (ROOT, pathlib.Path.home()))
+    problems += [f"{name}: it does not belong in the tarball." for name in stray_files(files)]
+    problems += secrets(files, (ROOT, *(home for home in [pathlib.Path.home()] if len(home.parts) > 2)))
     collections = folder / "collections"
     # --force: it is to be installed although the copy that this runs in is seen as well
     _run(PROGRAMS / "ansible-galaxy", "collection", "install", tarball, "--offline", "--no-deps", "--force", "-p", collections)
@@ -114,14 +114,18 @@ def main() -> int:
     if subprocess.run(demo, check=False).returncode:
         problems.append("The demo from the installed collection failed.")
     print(f"release-check: {len(problems)} to mend." if problems else f"release-check: {tarball} can be released.")
+    if unwritten:
+        print(f"release-check: before that, write {version} into the changelog here as well: antsibull-changelog release")
     return 1 if problems else 0
 
 
-def _prepare(copy: pathlib.Path, version: str) -> None:
-    """The changelog as it will be."""
+def _prepare(copy: pathlib.Path, version: str) -> bool:
+    """Have the changelog as it will be; whether it was not so yet."""
     path = copy / "changelogs" / "changelog.yaml"
-    if not path.is_file() or version not in (yaml.safe_load(path.read_text()).get("releases") or {}):
+    unwritten = not path.is_file() or version not in (yaml.safe_load(path.read_text()).get("releases") or {})
+    if unwritten:
         _run(PROGRAMS / "antsibull-changelog", "release", "--version", version, cwd=copy)
+    return unwritten
 
 
 def _versions(copy: pathlib.Path, version: str) -> list[str]:

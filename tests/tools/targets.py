@@ -4,11 +4,11 @@
 
 """Run the targets of tests/integration/targets by ansible-test, against the lab.
 
-    targets.py TREE [--python FILE] [TARGET ...]
+    targets.py [--python FILE] TREE [TARGET ...]
 
 Starts the lab and a small AWX, tells ansible-test of them as it is told of any account: by tests/integration/integration_config.yml
-in the laid-out tree. Who has clusters and accounts of their own can write that file by hand. --python is that of another
-environment, whose Ansible is to be tested.
+in the laid-out tree. Who has clusters and accounts of their own writes that file by hand and runs ansible-test. --python is that of
+another environment, whose Ansible is to be tested.
 """
 
 from __future__ import annotations

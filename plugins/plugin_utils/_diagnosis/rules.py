@@ -127,6 +127,8 @@ def read_rules(entries: t.Sequence[t.Any], name: str, words: Words) -> list[Rule
     """The rules of the file of this name. Raises RuleError, which names file, rule and key."""
     if not HAS_JMESPATH:
         raise RuleError("The Python library jmespath is not installed where the playbook runs: pip install jmespath.")
+    if jmespath.__version__ == "1.0.0":  # with Python 3.11 and newer it fails at the 129th expression
+        raise RuleError("jmespath 1.0.0 is installed where the playbook runs, which cannot be used: pip install 'jmespath>=1.0.1'.")
     rules = [_rule(entry, name, number, words) for number, entry in enumerate(entries, start=1)]
     seen: set[str] = set()
     for rule in rules:

@@ -56,7 +56,7 @@ def test_a_credential_is_seen(check, text):
 
 
 def test_a_folder_of_this_machine_is_seen(check):
-    files = {"one.yml": b"path: /srv/build/x", "two.yml": b"path: /srv/builds"}
+    files = {"one.yml": b"path: /srv/build\n", "two.yml": b"path: /srv/builds /srv/build-2"}
     assert check.secrets(files, [Path("/srv/build")]) == ["one.yml: it names /srv/build, which is on this machine only."]
 
 

@@ -33,5 +33,5 @@ def test_each_module_has_a_target(module):
 @pytest.mark.parametrize(("role", "entry"), ENTRY_POINTS)
 def test_each_entry_point_of_a_role_has_a_target(role, entry):
     tasks = _tasks(f"role_{role}")
-    assert f"name: sre.backup_sync.{role}\n" in tasks and "rescue:" in tasks and "check_mode: " in tasks
+    assert f"name: sre.backup_sync.{role}\n" in tasks and "msg: It went on." in tasks and "check_mode: " in tasks
     assert entry == "main" or f"tasks_from: {entry}\n" in tasks

@@ -114,7 +114,7 @@ def test_shipped_values_can_be_set(kind, setting):
 
 
 def test_documented_with_their_values():
-    page = Path(CATALOGUE).parents[3] / "docs" / "diagnosis.md"
+    page = Path(CATALOGUE).parents[3] / "docs" / "rules.md"
     lines = page.read_text().splitlines()
     for kind in KINDS:
         for row in thresholds_of(kind).values():
