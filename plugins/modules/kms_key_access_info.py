@@ -115,7 +115,7 @@ evidence:
           needs them or do not mention them and have no grant for them either.
       type: dict
       returned: always
-    keys:
+    kms_keys:
       description: The keys, worst first.
       type: list
       elements: dict

@@ -26,6 +26,7 @@ except ImportError:
 FORMATS = ("auto", "yaml", "json", "ini", "properties", "text")
 MOST_BYTES = 1024 * 1024  # what the API server accepts for a whole ConfigMap
 MOST_NODES = 50_000
+MOST_LEVELS = 100
 _SHOWN = 200
 
 _SUFFIXES = {
@@ -182,12 +183,23 @@ def parse(text: str, form: str) -> tuple[t.Any, list[str]]:
         return text, []
     try:
         value, twice = readers[form](text)
+        if _deeper(value, MOST_LEVELS):  # Pythons differ in how deep they go before they give up
+            raise RecursionError
         size = sum(1 for dummy in leaves(value))
     except RecursionError:
         raise Unparsable("it is nested too deeply") from None
     if size > MOST_NODES:
         raise Unparsable(f"it has more than {MOST_NODES} values")
     return value, twice
+
+
+def _deeper(value: t.Any, most: int) -> bool:
+    """Whether dictionaries and lists are nested deeper than that."""
+    level = [value]
+    for dummy in range(most + 1):
+        level = [item for item in level if isinstance(item, (dict, list))]
+        level = [child for item in level for child in (item.values() if isinstance(item, dict) else item)]
+    return bool(level)
 
 
 def _parse_yaml(text: str) -> tuple[t.Any, list[str]]:

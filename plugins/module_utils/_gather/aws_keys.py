@@ -83,7 +83,7 @@ def gather(params: Params, clients: t.Any) -> Gathered:
             observed_at=rfc3339(accounts["source"].now()),
             clock=accounts["source"].clock.as_evidence(),
             summary=_summary(shown),
-            rows={"keys": (shown[:rows], len(keys) + len(source_keys[_MOST_KEYS:]))},
+            rows={"kms_keys": (shown[:rows], len(keys) + len(source_keys[_MOST_KEYS:]))},
             error=failure.as_error() if failure else None,
             denied=_denied(keys, unread),
         )
@@ -348,7 +348,7 @@ def _denied(keys: list[_Key], unread: ReadFailed | None) -> list[Json]:
 
 def _summary(rows: list[Json]) -> Json:
     return {
-        "keys": len(rows),
+        "kms_keys": len(rows),
         "unusable": sum(_unusable(row) for row in rows),
         "denied": sum(_refused(row) for row in rows),
     }

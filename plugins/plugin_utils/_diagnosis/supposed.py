@@ -5,7 +5,7 @@
 
 """What if a fact were another: values put at places that are named as rules and reports name them. Pure.
 
-A place is a JMESPath expression that leads to members or rows, for example keys.keys[?state=='Disabled'].state or
+A place is a JMESPath expression that leads to members or rows, for example keys.kms_keys[?state=='Disabled'].state or
 facts.keys_refusing. It must be there already, so that a slip of the pen is not taken for an answer. Of the settings only
 the RPO is asked after the gathering; figures that a step has worked out with it stay as they are.
 """
@@ -97,7 +97,7 @@ def _places(expression: str, document: Document) -> list[Place]:
     if not found:
         raise SuppositionError(
             f"{expression!r} is nowhere in this evidence; name a step and its members as they stand in evidence.json, like "
-            "keys.keys[0].state, or one of the derived facts."
+            "keys.kms_keys[0].state, or one of the derived facts."
         )
     return found
 

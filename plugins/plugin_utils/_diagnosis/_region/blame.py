@@ -134,7 +134,7 @@ def key_faults(evidence: t.Any, may_be: Told, types: t.Mapping[str, str]) -> dic
     across = value(step(evidence, "vaults"), "summary", "same_account") is False
     managed = _managed(evidence)
     found: dict[str, dict[str, list[t.Any]]] = {}
-    for row in rows(step(evidence, "keys"), "keys"):
+    for row in rows(step(evidence, "keys"), "kms_keys"):
         for cause in _faults(row, across):
             entry = found.setdefault(cause, {"keys": [], "resources": []})
             told = [name for name in may_be.get(cause, ()) if _concerns(evidence, types, row, name)]

@@ -159,7 +159,7 @@ def _failing(evidence: t.Any) -> list[Row]:
 
 def _of_keys(evidence: t.Any, types: t.Mapping[str, str]) -> dict[str, str]:
     """Of the keys, when the destination vault's was looked at, and those of all that fails."""
-    keys = rows(step(evidence, "keys"), "keys")
+    keys = rows(step(evidence, "keys"), "kms_keys")
     if not usable(evidence, "keys") or not _all_seen(evidence, keys, types):
         return {}
     found = {}

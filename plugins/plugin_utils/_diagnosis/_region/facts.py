@@ -175,7 +175,7 @@ def derive(
         "keys": keys,
         "keys_refusing": (keys.get("kms_key_policy") or {}).get("keys") or [],
         "keys_in_doubt": [
-            text(row, "arn") for row in rows(step(evidence, "keys"), "keys") if perhaps_refused_by(row)
+            text(row, "arn") for row in rows(step(evidence, "keys"), "kms_keys") if perhaps_refused_by(row)
         ],
         "health": health(evidence, meant, stuck, types),
         "full_copies": full,

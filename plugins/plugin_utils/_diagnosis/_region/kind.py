@@ -65,7 +65,7 @@ def names(target: t.Any, root: t.Any, facts: dict[str, t.Any], evidence: t.Any) 
 
 def _source_key(evidence: t.Any) -> str | None:
     """A key of source points, where that of the resource's own was not asked for."""
-    found = (text(row, "arn") for row in rows(step(evidence, "keys"), "keys") if text(row, "side") == "source")
+    found = (text(row, "arn") for row in rows(step(evidence, "keys"), "kms_keys") if text(row, "side") == "source")
     return next(found, None)
 
 

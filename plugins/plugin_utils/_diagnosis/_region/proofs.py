@@ -84,7 +84,7 @@ def _may_copy(role: dict[str, t.Any]) -> bool:
 
 
 def _keys_open(evidence: t.Any, facts: dict[str, t.Any]) -> Citation | None:
-    keys = rows(step(evidence, "keys"), "keys")
+    keys = rows(step(evidence, "keys"), "kms_keys")
     open_keys = (
         usable(evidence, "keys")
         and bool(keys)
@@ -92,4 +92,4 @@ def _keys_open(evidence: t.Any, facts: dict[str, t.Any]) -> Citation | None:
         and not facts["keys_in_doubt"]
         and all(row.get("enabled") is True and text(row, "policy", "outcome") == "ok" for row in keys)
     )
-    return citation("keys", "keys[].state", [row.get("state") for row in keys]) if open_keys else None
+    return citation("keys", "kms_keys[].state", [row.get("state") for row in keys]) if open_keys else None

@@ -78,7 +78,7 @@ def lost(evidence: t.Any, failing: list[str]) -> dict[str, list[str]]:
 
 def destination_key(evidence: t.Any) -> Row:
     """The row of the destination vault's key, {} where it was not looked at."""
-    for row in rows(step(evidence, "keys"), "keys"):
+    for row in rows(step(evidence, "keys"), "kms_keys"):
         if "destination_vault" in texts(row, "used_by"):
             return row
     return {}
@@ -140,7 +140,7 @@ def _only_destination_keys(evidence: t.Any) -> bool:
     """Whether no key but the destination vault's has a defect: the others are each the matter of some points only."""
     return all(
         row.get("enabled") is True and text(row, "policy", "outcome") == "ok"
-        for row in rows(step(evidence, "keys"), "keys")
+        for row in rows(step(evidence, "keys"), "kms_keys")
         if text(row, "side") != "destination"
     )
 

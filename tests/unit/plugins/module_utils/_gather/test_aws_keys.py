@@ -82,7 +82,7 @@ def run(source=None, destination=None, **params):
 
 def row(evidence, side):
     """The row of a side."""
-    return next(key for key in evidence["keys"] if key["side"] == side)
+    return next(key for key in evidence["kms_keys"] if key["side"] == side)
 
 
 def every(verdict):
@@ -93,7 +93,7 @@ def every(verdict):
 def test_keys_that_let_everybody_in():
     evidence, accounts = run()
     assert evidence["outcome"] == "ok" and evidence["denied"] == []
-    assert evidence["summary"] == {"keys": 2, "unusable": 0, "denied": 0}
+    assert evidence["summary"] == {"kms_keys": 2, "unusable": 0, "denied": 0}
     data, vault = row(evidence, "source"), row(evidence, "destination")
     assert (data["arn"], data["used_by"], data["state"], data["enabled"]) == (DATA, ["source_points"], "Enabled", True)
     assert data["policy"] == {
@@ -111,8 +111,8 @@ def test_keys_that_let_everybody_in():
 
 def test_a_key_that_leaves_out_the_service_linked_role():
     evidence = run(kms(DATA, statement(root(fake.SOURCE))))[0]
-    assert evidence["summary"] == {"keys": 2, "unusable": 0, "denied": 1}
-    assert evidence["keys"][0]["policy"]["principals"] == {ROLE: every("allowed"), LINKED: every("not_mentioned")}
+    assert evidence["summary"] == {"kms_keys": 2, "unusable": 0, "denied": 1}
+    assert evidence["kms_keys"][0]["policy"]["principals"] == {ROLE: every("allowed"), LINKED: every("not_mentioned")}
     granted = kms(DATA, statement(root(fake.SOURCE)), grants=[{"GrantId": "1", "GranteePrincipal": LINKED}])
     evidence = run(granted)[0]
     assert evidence["summary"]["denied"] == 0  # a grant lets it in
@@ -130,7 +130,7 @@ def test_a_deny_wins_over_a_grant_and_says_why():
     deny = statement(ROLE, actions=["kms:Decrypt", "kms:CreateGrant"], Effect="Deny", Sid="No")
     grants = [{"GrantId": "1", "GranteePrincipal": ROLE}]
     evidence = run(kms(DATA, statement(root(fake.SOURCE), LINKED), deny, grants=grants))[0]
-    data = evidence["keys"][0]
+    data = evidence["kms_keys"][0]
     assert evidence["summary"]["denied"] == 1 and data["side"] == "source"
     assert data["policy"]["principals"][ROLE] == {
         "kms:CreateGrant": "denied",
@@ -181,14 +181,14 @@ def test_the_service_through_which_a_copy_comes_is_one_of_several(services, verd
 def test_a_key_in_a_state_that_no_copy_can_use(state):
     evidence = run(destination=kms(VAULT, statement(root(fake.SOURCE)), state=state))[0]
     assert evidence["summary"]["unusable"] == 1
-    first = evidence["keys"][0]
+    first = evidence["kms_keys"][0]
     assert (first["side"], first["state"], first["enabled"]) == ("destination", state, False)
 
 
 def test_a_key_that_is_gone_is_an_answer():
     gone = {f"kms:{name}": GONE for name in ("DescribeKey", "GetKeyPolicy", "ListGrants")}
     evidence = run(destination=gone)[0]
-    first = evidence["keys"][0]
+    first = evidence["kms_keys"][0]
     assert (evidence["outcome"], first["exists"], first["outcome"]) == ("ok", False, "not_found")
     assert evidence["denied"] == [] and evidence["summary"]["unusable"] == 1
 
@@ -253,7 +253,7 @@ def test_with_every_key_refused_the_step_has_no_answer():
     refused = {f"kms:{name}": fake.forbidden(name, "kms") for name in ("DescribeKey", "GetKeyPolicy", "ListGrants")}
     evidence = run(refused, refused)[0]
     assert evidence["outcome"] == "forbidden" and evidence["error"]["grant"]["statement"]["Action"] == "kms:DescribeKey"
-    assert len(evidence["keys"]) == 2
+    assert len(evidence["kms_keys"]) == 2
 
 
 def test_a_policy_that_is_no_json_is_a_failed_read():
@@ -265,13 +265,13 @@ def test_at_most_five_source_keys_and_each_once():
     many = [f"{DATA[:-1]}{n}" for n in range(7)]
     evidence, accounts = run(source_keys=[many[0], *many])
     assert len(accounts["source"].arguments("DescribeKey")) == 5
-    assert evidence["total"] == {"keys": 8} and evidence["truncated"] is True
+    assert evidence["total"] == {"kms_keys": 8} and evidence["truncated"] is True
 
 
 def test_a_key_of_both_sides_is_one_row():
     both = feed(destination_key_arn=DATA)
     evidence, accounts = run(vaults_feed=both)
-    assert [key["used_by"] for key in evidence["keys"]] == [["source_points", "destination_vault"]]
+    assert [key["used_by"] for key in evidence["kms_keys"]] == [["source_points", "destination_vault"]]
     assert accounts["destination"].asked == []
 
 
@@ -285,10 +285,10 @@ def test_alone_it_reads_the_vault_and_who_it_is():
         vaults_feed=None,
         destination_vault_name="dr",
     )
-    assert [key["arn"] for key in evidence["keys"]] == [VAULT]
+    assert [key["arn"] for key in evidence["kms_keys"]] == [VAULT]
     # without a role, what the policy says to the whole account of the source
-    assert evidence["keys"][0]["policy"]["principals"] == {root(fake.SOURCE): every("allowed")}
-    assert evidence["keys"][0]["grants"]["outcome"] == "not_applicable"
+    assert evidence["kms_keys"][0]["policy"]["principals"] == {root(fake.SOURCE): every("allowed")}
+    assert evidence["kms_keys"][0]["grants"]["outcome"] == "not_applicable"
     assert accounts["destination"].arguments("DescribeBackupVault") == [{"BackupVaultName": "dr"}]
 
 
@@ -297,7 +297,7 @@ def test_a_vault_that_may_not_be_read_is_not_a_vault_without_a_key():
     evidence = run(destination=refused, source_keys=None, vaults_feed=None)[0]
     assert evidence["outcome"] == "forbidden" and evidence["denied"][0]["side"] == "destination"
     evidence = run(destination=refused, vaults_feed=None)[0]
-    assert evidence["outcome"] == "ok" and evidence["summary"]["keys"] == 1
+    assert evidence["outcome"] == "ok" and evidence["summary"]["kms_keys"] == 1
 
 
 def test_without_a_role_a_policy_that_names_one_is_undecided():
@@ -310,7 +310,7 @@ def test_without_a_role_a_policy_that_names_one_is_undecided():
 
 def test_nothing_to_ask_is_empty():
     evidence, accounts = run(source_keys=[], vaults_feed=feed(destination_key_arn=None))
-    assert evidence["outcome"] == "empty" and evidence["summary"]["keys"] == 0
+    assert evidence["outcome"] == "empty" and evidence["summary"]["kms_keys"] == 0
     assert accounts["source"].asked == accounts["destination"].asked == []
 
 

@@ -117,8 +117,8 @@ def healthy() -> Json:
     )
     recovery_points["summary"].update(jobs_only=0, worst_exposure_s=3300.0, rpo_s=93600.0)
     keys = answered(
-        summary={"keys": 2, "unusable": 0, "denied": 0},
-        keys=[key("destination", "destination_vault", DESTINATION_KEY), key("source", "source_points", SOURCE_KEY)],
+        summary={"kms_keys": 2, "unusable": 0, "denied": 0},
+        kms_keys=[key("destination", "destination_vault", DESTINATION_KEY), key("source", "source_points", SOURCE_KEY)],
     )
     return {
         "schema": "sre.backup_sync/evidence/v1",

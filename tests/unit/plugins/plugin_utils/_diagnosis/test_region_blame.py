@@ -92,7 +92,7 @@ def keyed(bundle, *rows, **arns):
     """The source points' keys by resource, and the keys that were looked at."""
     points = bundle["evidence"]["copy_job_detail"]["source_points"]
     points[:] = [{**about(name), "point": "p", "available": True, "key_arn": arn} for name, arn in arns.items()]
-    bundle["evidence"]["keys"]["keys"] = [key("destination", "destination_vault", DESTINATION_KEY), *rows]
+    bundle["evidence"]["keys"]["kms_keys"] = [key("destination", "destination_vault", DESTINATION_KEY), *rows]
     return bundle
 
 
@@ -124,7 +124,7 @@ def test_a_key_that_is_to_be_deleted_is_saved_first():
 
 def test_the_key_of_the_destination_vault_is_every_copys():
     bundle = keyed(fail(healthy(), DISABLED), orders=SOURCE_KEY)
-    bundle["evidence"]["keys"]["keys"][0].update(state="Disabled", enabled=False)
+    bundle["evidence"]["keys"]["kms_keys"][0].update(state="Disabled", enabled=False)
     root, diagnosis = diagnosed(bundle)
     assert root["resources"] == ["ledger", "media", "orders", "users"]
     command = diagnosis["next_steps"][0]["command"]
@@ -161,7 +161,7 @@ def test_a_statement_that_denies_is_what_is_to_be_taken_out():
 @pytest.mark.parametrize("name, cause", [("media", None), ("orders", "kms_default_managed_key_dest")])
 def test_only_types_that_are_not_fully_managed_mind_the_managed_key_of_the_vault(name, cause):
     bundle = fail(healthy(), "Access denied", name)
-    bundle["evidence"]["keys"]["keys"][0].update(manager="AWS", aws_managed_for="backup")
+    bundle["evidence"]["keys"]["kms_keys"][0].update(manager="AWS", aws_managed_for="backup")
     assert diagnosed(bundle)[0]["cause"] == cause
 
 
@@ -224,7 +224,7 @@ def test_a_lock_that_was_not_read_casts_no_doubt(outcome, confidence):
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda evidence: evidence["keys"]["keys"].pop(0),  # the destination vault's
+        lambda evidence: evidence["keys"]["kms_keys"].pop(0),  # the destination vault's
         lambda evidence: evidence["copy_job_detail"].update(source_points=[]),
     ],
 )

@@ -84,7 +84,7 @@ def policy(bundle, verdict, side="destination", member="copy_into"):
 
 
 def keys(bundle, **changed):
-    evidence(bundle, "keys")["keys"][0].update(changed)
+    evidence(bundle, "keys")["kms_keys"][0].update(changed)
     return bundle
 
 
@@ -274,7 +274,7 @@ FIRING = {
     "region.6.key_policy": lambda b: refused(fail(b, "Given key ID is not accessible", "orders", "users")),
     "region.6.key_managed_destination": lambda b: keys(b, manager="AWS", aws_managed_for="backup"),
     "region.6.key_managed_source": lambda b: members(
-        across(b), "keys", keys=[key("source", "source_points", "arn:aws:kms:::key/ebs", manager="AWS")]
+        across(b), "keys", kms_keys=[key("source", "source_points", "arn:aws:kms:::key/ebs", manager="AWS")]
     ),
     "region.6.peering": lambda b: fail(b, INTERNAL, "orders"),
     "region.6.health": lambda b: health_event(fail(b, INTERNAL, "orders", "users")),

@@ -122,7 +122,7 @@ def test_two_causes_of_two_resources_are_both_causes():
 
 def test_of_two_that_explain_as_much_the_surer_one_comes_first():
     bundle = fail(fail(healthy(), TAGS, "orders"), "The KMS key is either disabled or pending deletion", "users")
-    bundle["evidence"]["keys"]["keys"][1].update(enabled=False, state="Disabled")
+    bundle["evidence"]["keys"]["kms_keys"][1].update(enabled=False, state="Disabled")
     row_of(bundle, "copy_jobs", "resources", "users")["type"] = "EBS"
     diagnosis = engine.diagnose(bundle)
     assert diagnosis["root_cause"]["cause"] == "kms_disabled" and diagnosis["root_cause"]["confidence"] == "confirmed"
@@ -260,7 +260,7 @@ def no_vault(bundle):
 
 def key(**changed):
     def change(bundle):
-        bundle["evidence"]["keys"]["keys"][0].update(changed)
+        bundle["evidence"]["keys"]["kms_keys"][0].update(changed)
         return bundle
 
     return change

@@ -146,7 +146,7 @@ def test_a_defect_without_matching_failures_is_a_risk_and_no_cause(kind):
 
 def test_a_disabled_key_is_no_cause_of_a_throttled_copy_but_nothing_can_be_restored():
     bundle = fail(healthy(), "Rate exceeded", "orders")
-    bundle["evidence"]["keys"]["keys"][0].update(enabled=False, state="Disabled")
+    bundle["evidence"]["keys"]["kms_keys"][0].update(enabled=False, state="Disabled")
     diagnosis = engine.diagnose(bundle)
     assert diagnosis["root_cause"]["cause"] == "throttling"
     readiness = diagnosis["dr_readiness"]
@@ -345,7 +345,7 @@ anything = st.recursive(
     | st.dictionaries(
         st.sampled_from(
             ["resource", "state", "message", "resources", "jobs", "groups", "summary", "slots", "slot", "runs",
-             "failed", "policy", "principals", "keys", "used_by", "problems", "kind", "types",
+             "failed", "policy", "principals", "kms_keys", "used_by", "problems", "kind", "types",
              "roles", "actions", "verdict"]
         ),  # fmt: skip
         children,
@@ -362,7 +362,7 @@ anything = st.recursive(
             ["vaults", "copy_jobs", "copy_job_detail", "logs", "metrics", "copy_lag", "copy_rules", "keys"]
         ),
         st.fixed_dictionaries({"outcome": st.sampled_from(["ok", "forbidden"])}, optional={
-            name: anything for name in ("summary", "resources", "jobs", "groups", "slots", "problems", "roles", "keys",
+            name: anything for name in ("summary", "resources", "jobs", "groups", "slots", "problems", "roles", "kms_keys",
                                         "events", "api_errors", "upstream", "source_points", "destination")
         }),  # fmt: skip
     )
