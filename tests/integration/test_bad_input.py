@@ -41,23 +41,23 @@ NOBODY = {"host": "https://127.0.0.1:1", "api_key": "out-of-date"}
 CASES: dict[str, tuple[t.Callable[[harness.Lab, Path], dict[str, t.Any]], str]] = {
     "missing kubeconfig": (
         lambda lab, tmp: {"cluster_sync_destination": {"kubeconfig": "/nowhere/kubeconfig"}},
-        r"Step 1, [^\]]* from cluster_sync_destination\].{0,80} kubeconfig: there is no file /nowhere/kubeconfig",
+        r"Step 1, [^\]]* from cluster_sync_destination\].{0,120}\Wkubeconfig: there is no file /nowhere/kubeconfig",
     ),
     "kubeconfig is a directory": (
         lambda lab, tmp: {"cluster_sync_copy_side": "source", "cluster_sync_source": {"kubeconfig": str(tmp)}},
-        r"Step 1, [^\]]* from cluster_sync_source\].{0,80} kubeconfig: .{0,300}cannot be read as a file",
+        r"Step 1, [^\]]* from cluster_sync_source\].{0,120}\Wkubeconfig: .{0,300}cannot be read as a file",
     ),
     "unknown context": (
         lambda lab, tmp: {"cluster_sync_destination": _connection(lab, context="nonsense")},
-        r"from cluster_sync_destination\].{0,80} context: \S+ has no context 'nonsense'",
+        r"from cluster_sync_destination\].{0,120}\Wcontext: \S+ has no context 'nonsense'",
     ),
     "unknown context of the source": (
         lambda lab, tmp: {"cluster_sync_source": _connection(lab, context="nonsense")},
-        r"Step 7, .{0,160} source\.context: \S+ has no context 'nonsense'",
+        r"Step 7, .{0,200}\Wsource\.context: \S+ has no context 'nonsense'",
     ),
     "no connection at all": (
         lambda lab, tmp: {"cluster_sync_destination": {}},
-        r"from cluster_sync_destination\].{0,80} kubeconfig: no connection was given",
+        r"from cluster_sync_destination\].{0,120}\Wkubeconfig: no connection was given",
     ),
     "unknown job name": (
         lambda lab, tmp: {"cluster_sync_job_name": "backup-sync-nope"},
@@ -70,7 +70,7 @@ CASES: dict[str, tuple[t.Callable[[harness.Lab, Path], dict[str, t.Any]], str]] 
                 "success_rate_query": "sum(by job",
             }
         },
-        r"from cluster_sync_prometheus\].{0,80} success_rate_query: Prometheus refuses it",
+        r"from cluster_sync_prometheus\].{0,120}\Wsuccess_rate_query: Prometheus refuses it",
     ),
     "report directory that is a file": (
         lambda lab, tmp: {"sync_report_dir": _a_file(tmp)},

@@ -58,7 +58,7 @@ def _refused(folder: Path, values: Values, sentence: str) -> harness.Run:
     assert run.code != 0, said[-3000:]
     assert re.search(sentence, said), said[-3000:]
     assert "Traceback" not in said and "argument_spec_data" not in said
-    assert said.count("[ERROR]") == 1
+    assert said.count("fatal: [") == 1
     return run
 
 
@@ -130,7 +130,7 @@ def test_a_variable_is_refused_before_anything_is_read(name: str, healthy: harne
 
 # ----------------------------------------------------------------------------------------- what the connection tells
 
-_TASK = r"of region_sync_source and region_sync_destination\].{0,80} "
+_TASK = r"of region_sync_source and region_sync_destination\].{0,120}\W"
 _NO_KEYS = {"access_key": None, "secret_key": None}
 
 CONNECTIONS: dict[str, tuple[Values, str]] = {

@@ -227,33 +227,25 @@ def _listens(folder: Path, command: str) -> None:
         pass
 
 
-def test_a_block_that_is_no_file_and_no_command_is_seen(home: Home, tmp_path: Path) -> None:
-    document = tmp_path / "guide.md"
-    document.write_text("```yaml\nbackup_sync_clusters: {}\n```\n")
-    with pytest.raises(AssertionError, match="backup_sync_clusters"):
-        test_what_a_document_tells_to_type(document, home, tmp_path)
+_FAILS = "ansible-playbook sre.backup_sync.replay -e sync_replay_evidence=nowhere"
 
 
-def test_a_file_that_no_command_uses_is_seen(home: Home, tmp_path: Path) -> None:
-    document = tmp_path / "guide.md"
-    document.write_text("```yaml\n# pairs.yml\nbackup_sync_clusters: {}\n```\n")
-    with pytest.raises(AssertionError, match="no command uses pairs.yml"):
-        test_what_a_document_tells_to_type(document, home, tmp_path)
-
-
-def test_a_command_that_ends_so_for_another_reason_is_seen(home: Home, tmp_path: Path) -> None:
-    document = tmp_path / "guide.md"
-    command = "ansible-playbook sre.backup_sync.replay -e sync_replay_evidence=nowhere"
-    document.write_text(f'<!-- ends with 2, says "is not ready" -->\n```shell\n{command}\n```\n')
-    with pytest.raises(AssertionError, match="nowhere"):
-        test_what_a_document_tells_to_type(document, home, tmp_path)
-
-
-def test_a_command_that_fails_is_seen(home: Home, tmp_path: Path) -> None:
-    document = tmp_path / "guide.md"
-    document.write_text("```shell\nansible-playbook sre.backup_sync.replay -e sync_replay_evidence=nowhere\n```\n")
-    with pytest.raises(AssertionError, match="nowhere"):
-        test_what_a_document_tells_to_type(document, home, tmp_path)
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("```yaml\nbackup_sync_clusters: {}\n```\n", "backup_sync_clusters"),
+        ("```yaml\n# pairs.yml\nbackup_sync_clusters: {}\n```\n", "no command uses pairs.yml"),
+        (f"```shell\n{_FAILS}\n```\n", "nowhere"),
+        (f'<!-- ends with 2, says "is not ready" -->\n```shell\n{_FAILS}\n```\n', "nowhere"),
+        ("  ```shell\n  true\n  ```\n", "a block is not as the others are"),
+        ("<!-- ends with 2 -->\n```shell\nfalse\n```\n", "a comment is not as the others are"),
+    ],
+    ids=["no-name", "unused", "fails", "ends-so-for-another-reason", "indented", "no-words"],
+)
+def test_what_does_not_hold_is_seen(text: str, said: str, home: Home, tmp_path: Path) -> None:
+    (tmp_path / "guide.md").write_text(text)
+    with pytest.raises(AssertionError, match=said):
+        test_what_a_document_tells_to_type(tmp_path / "guide.md", home, tmp_path)
 
 
 def _options() -> set[str]:
