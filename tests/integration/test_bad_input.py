@@ -61,7 +61,7 @@ CASES: dict[str, tuple[t.Callable[[harness.Lab, Path], dict[str, t.Any]], str]] 
     ),
     "unknown job name": (
         lambda lab, tmp: {"cluster_sync_job_name": "backup-sync-nope"},
-        r"Step 3, cluster_sync_job_name .{0,200} job_name: .{0,40}there is no job backup-sync-nope",
+        r"Step 3, cluster_sync_job_name .{0,200}\Wjob_name: .{0,40}there is no job backup-sync-nope",
     ),
     "refused PromQL": (
         lambda lab, tmp: {

@@ -152,7 +152,7 @@ CONNECTIONS: dict[str, tuple[Values, str]] = {
     ),
     "copy job that is not there": (
         {"region_sync_copy_job_id": "00000000-0000-0000-0000-000000000000", "region_sync_on_error": "fail"},
-        r"Step 3, the copy job of region_sync_copy_job_id .{0,160} The source knows no copy job 00000000-\S+, nor does",
+        r"Step 3, the copy job of region_sync_copy_job_id .{0,3000}\WThe source knows no copy job 00000000-\S+, nor does",
     ),
     "port where nothing listens": (
         {"region_sync_source": {"endpoint_url": "https://127.0.0.1:1"}},
