@@ -14,6 +14,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # The first argument names the laid-out tree. All of ansible-test's commands work in their copy's tests/output: what shall
@@ -37,13 +38,22 @@ def main() -> int:
     if not (HOME / ".pip").exists():  # beside them: what is imported once is not worth compiling before
         (HOME / ".pip").mkdir()
         (HOME / ".pip" / "pip.conf").write_text("[install]\ncompile = no\n", encoding="ascii")
-    # The targets run with the libraries that are here; sanity and units make environments of their own.
-    place = "--local" if ARGUMENTS[:1] == ["integration"] else "--venv"
+    if ARGUMENTS[:1] != ["integration"]:
+        return _run(pathlib.Path(sys.executable).parent, "--venv")
+    # The targets run with the libraries that are here. It writes the path of its Python into the first lines of scripts, where a blank
+    # would end it; so it sees a link.
+    with tempfile.TemporaryDirectory(prefix="backup-sync-") as folder:
+        environment = pathlib.Path(folder) / "environment"
+        environment.symlink_to(sys.prefix)
+        return _run(environment / "bin", "--local")
+
+
+def _run(programs: pathlib.Path, place: str) -> int:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    command = [os.path.join(os.path.dirname(sys.executable), "ansible-test"), *ARGUMENTS, place, "--python", version]
+    command = [str(programs / "python"), str(programs / "ansible-test"), *ARGUMENTS, place, "--python", version]
     # What ansible-test installs is not compiled before (see above), and what Python then says of it is no finding of ours.
     environment = dict(os.environ, HOME=str(HOME), LC_ALL="C.UTF-8", PYTHONWARNINGS="ignore::SyntaxWarning")
-    environment["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), environment.get("PATH", os.defpath)])
+    environment["PATH"] = os.pathsep.join([str(programs), environment.get("PATH", os.defpath)])
     return subprocess.run(command, cwd=COPY, env=environment, check=False).returncode
 
 
