@@ -12,13 +12,14 @@ from ansible_collections.sre.backup_sync.plugins.module_utils._access import nee
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._controller import ControllerAction
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._permissions import report
 
+_SIDES: dict[str, t.Any] = {side: {"type": "dict", "default": {}} for side in ("source", "destination")}
 _ARGUMENTS: dict[str, t.Any] = {
     "kind": {"type": "str", "choices": ["cluster", "region"], "required": True},
     "target": {"type": "str", "required": True},
     "places": {"type": "dict", "default": {}},
     "settings": {"type": "dict", "default": {}},
-    "asked": {"type": "dict", "default": {}},
-    "answers": {"type": "list", "elements": "dict", "default": []},
+    "asked": {"type": "dict", "default": {}, "options": _SIDES},
+    "answers": {"type": "list", "elements": "dict", "default": [], "options": _SIDES},
 }
 
 

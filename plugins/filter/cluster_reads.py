@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, plain
 
 
 def cluster_reads(settings: t.Any) -> list[dict[str, t.Any]]:
@@ -17,11 +17,10 @@ def cluster_reads(settings: t.Any) -> list[dict[str, t.Any]]:
     # Imported here: Ansible imports every filter file when it looks one up.
     from ansible_collections.sre.backup_sync.plugins.module_utils._access import needs
 
-    given = plain(settings)
     try:
-        return [need._asdict() for need in needs(given)]
-    except (KeyError, TypeError, AttributeError) as exc:
-        raise AnsibleFilterError(f"sre.backup_sync.cluster_reads: the settings lack something: {exc}") from exc
+        return [need._asdict() for need in needs(plain(settings))]
+    except BadParameter as exc:
+        raise AnsibleFilterError(f"sre.backup_sync.cluster_reads: {exc}") from exc
 
 
 class FilterModule:

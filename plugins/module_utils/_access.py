@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter
+
 Json = t.Dict[str, t.Any]
 
 # ------------------------------------------------------------------------------------------------------ clusters
@@ -62,6 +64,7 @@ CLUSTER_READS: dict[str, tuple[Read, ...]] = {
 
 
 _OTHER_KINDS = ("source_backups", "recovery_points")
+_ALWAYS = ("copy_side", "namespace", "source_namespace", "configmap")
 
 
 class Need(t.NamedTuple):
@@ -84,10 +87,24 @@ def needs(settings: t.Mapping[str, t.Any]) -> list[Need]:
     """Everything that the steps read with these settings, in the order of the steps.
 
     settings: copy_side, namespace, source_namespace, configmap, prometheus_service {namespace, name, port, scheme} or None,
-    has_source, and source_backups and recovery_points, {kind, group, plural} of what they are read from.
+    has_source, and source_backups and recovery_points, {kind, group, plural} of what they are read from. Raises BadParameter.
     """
+    _check(settings)
     found = [need for step, reads in CLUSTER_READS.items() for read in reads for need in _needs(step, read, settings)]
     return list(dict.fromkeys(found))
+
+
+def _check(settings: t.Any) -> None:
+    if not isinstance(settings, dict):
+        raise BadParameter("settings: give a dictionary with what the steps are told.")
+    for name in ("prometheus_service", *_OTHER_KINDS):
+        if not isinstance(settings.get(name) or {}, dict):
+            raise BadParameter(f"settings: {name} is no dictionary; give it as the role takes it.")
+    service = settings.get("prometheus_service") or {}
+    lacking = [name for name in _ALWAYS if settings.get(name) is None]
+    lacking += [f"prometheus_service.{name}" for name in ("namespace", "name") if service and not service.get(name)]
+    if lacking:
+        raise BadParameter(f"settings: {', '.join(lacking)} is missing; without it nobody can say what the steps read.")
 
 
 def _needs(step: str, read: Read, settings: t.Mapping[str, t.Any]) -> t.Iterator[Need]:

@@ -49,11 +49,20 @@ options:
     description: Of clusters, the evidence of M(sre.backup_sync.k8s_access_info) of each side.
     type: dict
     default: {}
+    suboptions:
+      source: &side
+        description: Of this side; empty where it was not asked.
+        type: dict
+        default: {}
+      destination: *side
   answers:
     description: Of Regions, the C(access) in the feed of each step that ran.
     type: list
     elements: dict
     default: []
+    suboptions:
+      source: *side
+      destination: *side
 """
 
 EXAMPLES = r"""

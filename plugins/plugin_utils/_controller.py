@@ -12,7 +12,7 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, plain
 
 
 class ControllerAction(ActionBase):
@@ -27,10 +27,14 @@ class ControllerAction(ActionBase):
         result = super().run(tmp, task_vars)
         try:
             dummy, arguments = self.validate_argument_spec(self.arguments)
-        except AnsibleActionFail as exc:  # a result, as modules have it: what is raised passes failed_when and register by
-            return {**result, "changed": False, "failed": True, "msg": f"{self._task.action}: {exc.message}"}
-        return {**result, "changed": False, **self.done(plain(arguments), task_vars or {})}
+            return {**result, "changed": False, **self.done(plain(arguments), task_vars or {})}
+        except AnsibleActionFail as exc:
+            problem = exc.message
+        except BadParameter as exc:
+            problem = str(exc)
+        # A result, as modules have it: what is raised passes failed_when and register by.
+        return {**result, "changed": False, "failed": True, "msg": f"{self._task.action}: {problem}"}
 
     @abc.abstractmethod
     def done(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        """The task's result for these arguments, in plain types."""
+        """The task's result for these arguments, in plain types. Raises BadParameter."""

@@ -68,7 +68,7 @@ class Block:
 
 
 def _blocks(document: Path) -> list[Block]:
-    fenced = re.compile(r'^(?:<!-- ends with (\d+), says "(.+)" -->\n)?```(\S*)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+    fenced = re.compile(r'^(?:<!-- ends with (\d+), says "([^"\n]+)" -->\n)?```(\S*)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
     told = document.read_text()
     found = [Block(language, text, int(code or 0), says) for code, says, language, text in fenced.findall(told)]
     assert told.count("```") == 2 * len(found), "a block is not as the others are"

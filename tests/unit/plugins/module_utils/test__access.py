@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import pytest
 from ansible_collections.sre.backup_sync.plugins.module_utils._access import Need, needs, rules
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter
 
 SETTINGS = {
     "copy_side": "destination",
@@ -62,3 +64,18 @@ def test_rules_stand_together_where_they_are_alike():
         (None, {"apiGroups": ["s"], "resources": ["contents"], "verbs": ["list"]}),
         ("n", {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"], "resourceNames": ["x"]}),
     ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ([], "settings: give a dictionary"),
+        ({"copy_side": "source", "namespace": "dr"}, "settings: source_namespace, configmap is missing"),
+        ({**SETTINGS, "prometheus_service": {"name": "prom"}}, "settings: prometheus_service.namespace is missing"),
+        ({**SETTINGS, "prometheus_service": "prom"}, "settings: prometheus_service is no dictionary"),
+        ({**SETTINGS, "recovery_points": ["job"]}, "settings: recovery_points is no dictionary"),
+    ],
+)
+def test_settings_that_lack_something_are_one_sentence(settings, said):
+    with pytest.raises(BadParameter, match=said):
+        needs(settings)
