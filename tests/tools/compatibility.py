@@ -18,6 +18,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import typing as t
 
 import yaml
@@ -91,6 +92,9 @@ def _provided(name: str, base: str, described: dict[str, t.Any]) -> pathlib.Path
     pip = [place / "bin" / "pip", "install", "--quiet", "--no-compile", "--upgrade"]
     _run([*pip, *described["packages"], *_bounds(described)])
     _run([*pip, "--no-deps", described["collections"]])
+    theirs = next(place.glob("lib/python*/site-packages/ansible_collections"))
+    if not (theirs / "awx").exists():  # the package ansible had it up to its version 13
+        shutil.copytree(pathlib.Path(sysconfig.get_path("purelib")) / "ansible_collections" / "awx", theirs / "awx")
     stamp.write_text(wanted)
     return place / "bin"
 
