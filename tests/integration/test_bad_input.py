@@ -261,3 +261,10 @@ def test_a_red_job_has_its_report(tmp_path: Path) -> None:
     assert run.code != 0
     assert run.diagnosis["status"] == "failing"
     assert run.diagnosis["root_cause"]["title"] in _plain(run.output)
+
+
+@pytest.mark.parametrize("about", [{"target": "prod"}, {}], ids=["prod", "all"])
+def test_an_event_where_the_inventory_has_no_pairs_is_told(about: dict[str, str], tmp_path: Path) -> None:
+    run = harness.play(tmp_path, {"backup_sync_event": about}, playbook="sre.backup_sync.event")
+    assert run.code != 0, run.output
+    assert f"No pair of the inventory is what the event is about ({about.get('target', 'it tells nothing of it')})" in _plain(run.output)
