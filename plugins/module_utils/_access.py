@@ -101,8 +101,14 @@ def _check(settings: t.Any) -> None:
         if not isinstance(settings.get(name) or {}, dict):
             raise BadParameter(f"settings: {name} is no dictionary; give it as the role takes it.")
     service = settings.get("prometheus_service") or {}
-    lacking = [name for name in _ALWAYS if settings.get(name) is None]
-    lacking += [f"prometheus_service.{name}" for name in ("namespace", "name") if service and not service.get(name)]
+    told = {
+        **{name: settings.get(name) for name in _ALWAYS},
+        **{f"prometheus_service.{name}": service.get(name) or None for name in ("namespace", "name") if service},
+    }
+    lacking = [name for name, given in told.items() if given is None]
+    no_text = [name for name, given in told.items() if isinstance(given, (dict, list))]
+    if no_text:
+        raise BadParameter(f"settings: {', '.join(no_text)} is no text; give it as the role takes it.")
     if lacking:
         raise BadParameter(f"settings: {', '.join(lacking)} is missing; without it nobody can say what the steps read.")
 

@@ -72,6 +72,8 @@ def test_rules_stand_together_where_they_are_alike():
         ([], "settings: give a dictionary"),
         ({"copy_side": "source", "namespace": "dr"}, "settings: source_namespace, configmap is missing"),
         ({**SETTINGS, "prometheus_service": {"name": "prom"}}, "settings: prometheus_service.namespace is missing"),
+        ({**SETTINGS, "namespace": {"name": "dr"}}, "settings: namespace is no text"),
+        ({**SETTINGS, "prometheus_service": {"name": ["prom"], "namespace": "mon"}}, "settings: prometheus_service.name is no text"),
         ({**SETTINGS, "prometheus_service": "prom"}, "settings: prometheus_service is no dictionary"),
         ({**SETTINGS, "recovery_points": ["job"]}, "settings: recovery_points is no dictionary"),
     ],
