@@ -24,6 +24,7 @@ _ARGUMENTS: dict[str, t.Any] = {
     "evidence": {"type": "dict"},
     "problem": {"type": "str", "default": ""},
     "target": {"type": "str", "default": ""},
+    "kind": {"type": "str", "choices": ["", "cluster", "region"], "default": ""},
     "max_age": {"type": "str", "default": "15m"},
     "resources": {"type": "list", "elements": "str", "default": []},
     "override_by": {"type": "str", "default": ""},
@@ -41,7 +42,7 @@ class ActionModule(ControllerAction):
     def done(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return the decision. It is made and recorded in check mode too, and the record says so."""
         options = ("max_age", "resources", "override_by", "override_reason", "record")
-        checked = gate_settings({f"sync_gate_{name}": arguments[name] for name in options})
+        checked = gate_settings({"sync_gate_from": "play", **{f"sync_gate_{name}": arguments[name] for name in options}})
         if checked["problems"]:
             return {"failed": True, "msg": " ".join(checked["problems"])}
         decision = _decided(arguments, checked["settings"]["max_age_s"], str(variables.get("inventory_hostname") or ""))
@@ -50,7 +51,7 @@ class ActionModule(ControllerAction):
         told = decision_in_words(decision)
         result = {"decision": decision, "told": told}
         if problem and decision["decision"] == "overridden":
-            decision["decision"] = "stopped"
+            decision |= {"decision": "stopped", "override": None}
             return {**result, "failed": True, "msg": f"{problem} An override counts only when it is recorded."}
         if problem:
             self._display.warning(problem)
@@ -62,7 +63,8 @@ class ActionModule(ControllerAction):
 def _decided(arguments: dict[str, t.Any], max_age_s: float, host: str) -> dict[str, t.Any]:
     asked = Asked(
         max_age_s=max_age_s,
-        target=arguments["target"],
+        target=clean(arguments["target"]),
+        kind=arguments["kind"],
         resources=tuple(arguments["resources"]),
         by=clean(arguments["override_by"]),  # nobody is called by a character that nobody sees
         reason=clean(arguments["override_reason"]),

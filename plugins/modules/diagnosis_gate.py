@@ -45,6 +45,11 @@ options:
     description: The name of the target that is meant; a diagnosis of another is none. Empty for whichever it is of.
     type: str
     default: ""
+  kind:
+    description: Whether a pair of clusters or of Regions is meant, which may be called alike. Empty for whichever it is of.
+    type: str
+    choices: ["", cluster, region]
+    default: ""
   max_age:
     description: How old the evidence may be, as V(15m) or V(2h).
     type: str
@@ -95,7 +100,7 @@ decision:
       type: str
       returned: success
     kind:
-      description: V(cluster) or V(region); V(unknown) without a diagnosis.
+      description: V(cluster) or V(region), which is O(kind) where it was given; V(unknown) without either and without a diagnosis.
       type: str
       returned: success
     target:
@@ -157,7 +162,7 @@ decision:
       type: str
       returned: success
     age_s:
-      description: How old that was when it was decided, in seconds.
+      description: How old that was when it was decided, in seconds; below 0 where it is dated ahead of this machine's clock.
       type: float
       returned: success
     decided_at:

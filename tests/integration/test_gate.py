@@ -165,6 +165,36 @@ def test_saved_evidence_of_one_pair_does_not_open_the_gate_for_another(saved: Pa
     assert f"another is not known to be ready: the diagnosis is of {name}." in _said(run)
 
 
+def test_nor_does_that_of_clusters_for_the_regions_that_are_called_alike(saved: Path, tmp_path: Path) -> None:
+    name = json.loads(saved.read_text())["target"]["name"]
+    values = {"sync_gate_from": "sync_replay", "sync_replay_evidence": str(saved), "sync_gate_record": str(tmp_path / "gate.jsonl")}
+    inventory = _inventory(tmp_path, backup_sync_clusters={name: {}}, backup_sync_regions={name: {}})
+    run = harness.play(tmp_path, values, *inventory, playbook=GATE)
+    assert run.code == 2, run.output[-3000:]
+    assert {line["kind"]: line["decision"] for line in _lines(tmp_path / "gate.jsonl")} == {"cluster": "passed", "region": "stopped"}
+    assert f"{name} is not known to be ready: the diagnosis is of the pair of clusters that is called so" in _said(run)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"sync_gate_from": "", **OVERRIDE}, "sync_gate_from: it is empty; give play, cluster_sync, region_sync or sync_replay."),
+        ({"sync_gate_from": None, **OVERRIDE}, "sync_gate_from: it is empty"),
+        ({"sync_gate_override_by": "false", "sync_gate_override_reason": "no"}, "sync_gate_override_by: 'false' says no"),
+    ],
+    ids=["from-nothing", "from-null", "an-override-that-says-no"],
+)
+def test_no_override_gets_past_what_was_not_meant(values: dict[str, t.Any], sentence: str, tmp_path: Path) -> None:
+    run = harness.play(tmp_path, values, playbook=GATE)
+    assert run.code == 2 and sentence in _said(run), run.output[-3000:]
+
+
+def test_resources_that_are_null_are_all(saved: Path, tmp_path: Path) -> None:
+    values = {"sync_gate_from": "sync_replay", "sync_replay_evidence": str(saved), "sync_gate_resources": None, "sync_gate_max_age": "1d"}
+    run = harness.play(tmp_path, values, playbook=GATE)
+    assert run.code == 0, run.output[-3000:]
+
+
 @pytest.mark.parametrize(
     "bad",
     [

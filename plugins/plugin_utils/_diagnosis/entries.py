@@ -21,7 +21,7 @@ def label_of(entry: t.Any, file: str, what: str, number: int, *, name: str, keys
     """
     if not isinstance(entry, dict):
         raise RuleError(f"{file}: {what} {number} is no mapping.")
-    label = f"{file}: {what} {entry.get(name) or number}"
+    label = f"{file}: {what} {' '.join(str(entry.get(name) or number).split())}"
     unknown = sorted(set(map(str, entry)) - set(keys))
     if unknown:
         raise RuleError(f"{label}: unknown key {unknown[0]!r}; the keys are {', '.join(sorted(keys))}.")

@@ -22,6 +22,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules i
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.thresholds import own_values, shipped_values
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import CATALOGUE, WORDS
 
+_Loader: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _LISTS = ("rules", "signatures", "accepted")
 _SECTIONS = (*_LISTS, "thresholds")
 
@@ -55,30 +56,45 @@ def load_rules(path: str, kind: str = "cluster") -> list[Rule]:
 
 def load_file(path: str, kind: str) -> RuleFile:
     """A user's YAML file for a kind of target, all of it checked. Raises RuleError."""
-    document, name = _document(path), os.path.basename(path)
-    rules = read_rules(document.get("rules", []), name, WORDS[kind])
+    document = _document(path, _OneOfEach)
+    rules = read_rules(document.get("rules", []), path, WORDS[kind])
     for rule in rules:
         for expression in rule.expressions():
-            expression.compile()
+            expression.check(WORDS[kind].steps)
     return RuleFile(
         path,
         tuple(rules),
-        tuple(own_signature(entry, name, number) for number, entry in enumerate(document.get("signatures", []), start=1)),
-        tuple(acceptance(entry, name, number) for number, entry in enumerate(document.get("accepted", []), start=1)),
-        own_values(document.get("thresholds", {}), name, kind),
+        tuple(own_signature(entry, path, number) for number, entry in enumerate(document.get("signatures", []), start=1)),
+        tuple(acceptance(entry, path, number) for number, entry in enumerate(document.get("accepted", []), start=1)),
+        own_values(document.get("thresholds", {}), path, kind),
     )
 
 
-def _document(path: str) -> dict[str, t.Any]:
+class _OneOfEach(_Loader):
+    """Refuses what YAML would read without a word: a key that stands there twice, of which the first is lost."""
+
+    def construct_mapping(self, node: t.Any, deep: bool = False) -> t.Any:
+        """See the class."""
+        seen: set[str] = set()
+        for key, dummy in node.value:
+            if isinstance(key.value, str) and key.value in seen:
+                raise yaml.constructor.ConstructorError(problem=f"the key {key.value!r} stands there twice", problem_mark=key.start_mark)
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+def _document(path: str, loader: t.Any = _Loader) -> dict[str, t.Any]:
     """What stands in a file, by section."""
     try:
         with open(path, encoding="utf-8") as handle:
-            document = yaml.load(handle, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            document = yaml.load(handle, Loader=loader)
     except OSError as exc:
         raise RuleError(f"{path}: the rule file cannot be read: {exc.strerror}; check the path.") from exc
     except (yaml.YAMLError, ValueError, RecursionError) as exc:  # a day that no month has is a ValueError
         raise RuleError(f"{path}: the rule file is not valid YAML: {' '.join(str(exc).split())[:300]}") from exc
-    sections = document if isinstance(document, dict) else {}
+    if document is not None and not isinstance(document, dict):
+        raise RuleError(f"{path}: it is no mapping; a rule file has {', '.join(_LISTS)} and thresholds.")
+    sections = document or {}
     strange = sorted(set(map(str, sections)) - set(_SECTIONS))
     if strange:
         raise RuleError(f"{path}: unknown key {strange[0]!r}; a rule file has {', '.join(_LISTS)} and thresholds.")

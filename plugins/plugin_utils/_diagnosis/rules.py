@@ -16,16 +16,15 @@ from dataclasses import dataclass, field
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import human
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.entries import RuleError, label_of
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.expressions import HAS_JMESPATH, Expression
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import Citation, citation, figure
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import Words
 
 try:
     import jmespath
     from jmespath.exceptions import JMESPathError
-
-    HAS_JMESPATH = True
 except ImportError:
-    HAS_JMESPATH = False
+    pass  # said where rules are read
 
 SEVERITIES = ("critical", "error", "warning", "info")
 _KEYS = frozenset(
@@ -49,30 +48,8 @@ _KEYS = frozenset(
         "next_steps",
     }
 )
+_LINES = ("id", "title")
 _REQUIRED = ("id", "runbook", "title", "severity", "needs", "when", "explanation")
-
-
-class Expression:
-    """A JMESPath expression that is compiled when it is first asked: most of a rule is never looked at."""
-
-    def __init__(self, text: t.Any, label: str) -> None:
-        self._text = str(text)
-        self._label = label
-        self._compiled: t.Any = None
-
-    def compile(self) -> t.Any:
-        """The compiled expression. Raises RuleError, which names the rule and the key, where it is none."""
-        if self._compiled is None:
-            try:
-                self._compiled = jmespath.compile(self._text)
-            except JMESPathError as exc:
-                problem = " ".join(str(exc).split())[:200]
-                raise RuleError(f"{self._label}: {self._text!r} is no JMESPath expression: {problem}") from exc
-        return self._compiled
-
-    def search(self, context: dict[str, t.Any]) -> t.Any:
-        """Its value."""
-        return self.compile().search(context)
 
 
 @dataclass(frozen=True)
@@ -143,6 +120,11 @@ def _rule(entry: t.Any, name: str, number: int, words: Words) -> Rule:
     for key in _REQUIRED:
         if entry.get(key) is None:
             raise RuleError(f"{label}: the key {key!r} is missing.")
+    for key in _LINES:
+        if not isinstance(entry[key], str) or not entry[key].strip() or not entry[key].isprintable():
+            raise RuleError(f"{label}: {key} must be a text of one line.")
+    if not isinstance(entry["explanation"], str):
+        raise RuleError(f"{label}: explanation must be a text.")
     if entry["severity"] not in SEVERITIES:
         raise RuleError(f"{label}: severity must be one of {', '.join(SEVERITIES)}.")
     if entry.get("link") is not None and entry["link"] not in words.chain:
@@ -153,7 +135,7 @@ def _rule(entry: t.Any, name: str, number: int, words: Words) -> Rule:
     values = entry.get("values") or {}
     if not isinstance(values, dict):
         raise RuleError(f"{label}: values must be a mapping of names to expressions.")
-    _check_explanation(str(entry["explanation"]), values, label)
+    _check_explanation(entry["explanation"], values, label)
     if entry.get("cause") is not None and not isinstance(entry["cause"], str):
         raise RuleError(f"{label}: cause must be the id of one cause.")
     for key in ("needs", "sees"):
@@ -164,24 +146,26 @@ def _rule(entry: t.Any, name: str, number: int, words: Words) -> Rule:
     steps = entry.get("next_steps") or []
     if not isinstance(steps, list) or not all(isinstance(item, dict) and "text" in item for item in steps):
         raise RuleError(f"{label}: next_steps must be a list of mappings with a text.")
+    if not all(isinstance(told, str) for item in steps for told in item.values()):
+        raise RuleError(f"{label}: what a next step says must be texts.")
     return Rule(
-        id=str(entry["id"]),
+        id=entry["id"],
         runbook=tuple(_texts(entry, "runbook", label)),
-        title=str(entry["title"]),
+        title=entry["title"],
         severity=entry["severity"],
         needs=tuple(_texts(entry, "needs", label)),
         sees=tuple(_texts(entry, "sees", label)),
         when=Expression(entry["when"], f"{label}: when"),
-        explanation=str(entry["explanation"]),
+        explanation=entry["explanation"],
         unknown=tuple(Expression(text, f"{label}: unknown") for text in _texts(entry, "unknown", label)),
         cause=entry.get("cause"),
         link=entry.get("link"),
-        resources=Expression(entry["resources"], f"{label}: resources") if entry.get("resources") else None,
+        resources=Expression(entry["resources"], f"{label}: resources") if entry.get("resources") is not None else None,
         confirm=tuple(Expression(text, f"{label}: confirm") for text in _texts(entry, "confirm", label)),
         refute=tuple(Expression(text, f"{label}: refute") for text in _texts(entry, "refute", label)),
         cite=tuple(cite),
         values={str(key): Expression(text, f"{label}: values.{key}") for key, text in values.items()},
-        next_steps=tuple({str(key): str(text) for key, text in item.items()} for item in steps),
+        next_steps=tuple({str(key): text for key, text in item.items()} for item in steps),
     )
 
 

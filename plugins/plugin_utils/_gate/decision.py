@@ -27,6 +27,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words impo
 SCHEMA = "sre.backup_sync/gate/v1"
 _AHEAD_S = 60.0  # by which the clock of the machine that gathered may run ahead of ours
 _MOST_NAMED = 3
+_KINDS = {"cluster": "clusters", "region": "Regions"}
 _AS_WORDS = {"ready": "ready", "not_ready": "not ready", "unknown": "not known to be ready"}
 
 
@@ -34,12 +35,13 @@ _AS_WORDS = {"ready": "ready", "not_ready": "not ready", "unknown": "not known t
 class Asked:
     """What the runbook wants.
 
-    target: whose diagnosis it must be; "" for any. resources: those that it fails over; () for all. by, reason: of who goes
-    on in any case.
+    target, kind: whose diagnosis it must be, and of a pair of what; "" for any. resources: those that it fails over; () for
+    all. by, reason: of who goes on in any case.
     """
 
     max_age_s: float
     target: str = ""
+    kind: str = ""
     resources: tuple[str, ...] = ()
     by: str = ""
     reason: str = ""
@@ -73,7 +75,7 @@ def decide(
     overridden = not ready and bool(asked.by and asked.reason)
     return {
         "schema": SCHEMA,
-        "kind": str(member(known, "target").get("kind") or "unknown"),
+        "kind": asked.kind or _kind(known) or "unknown",
         "target": asked.target or _target(known) or called,
         "decision": "passed" if ready else "overridden" if overridden else "stopped",
         "readiness": found.verdict,
@@ -85,7 +87,7 @@ def decide(
         "worst_exposure_s": _worst(member(known, "dr_readiness"), asked.resources),
         "rpo_s": figure(known, "dr_readiness", "rpo_s"),
         "read_at": rfc3339(read_at),
-        "age_s": age_s if age_s is None else round(max(age_s, 0.0), 1),
+        "age_s": age_s if age_s is None else round(age_s if age_s < -_AHEAD_S else max(age_s, 0.0), 1),
         "decided_at": rfc3339(now.astimezone(timezone.utc)),
     }
 
@@ -93,7 +95,7 @@ def decide(
 def decision_in_words(decision: Json) -> str:
     """Sentences: `prod is ready: worst exposure 20 min (RPO 2 h). Read 12 s ago.`"""
     age_s = decision["age_s"]
-    read = "" if age_s is None else f" Read {human(age_s)} ago."
+    read = "" if age_s is None or age_s < 0 else f" Read {human(age_s)} ago."
     told = f"{decision['target']} is {_AS_WORDS[decision['readiness']]}: {sentence(decision['reason'])}{read}"
     if decision["decision"] == "passed":
         return told
@@ -106,6 +108,9 @@ def decision_in_words(decision: Json) -> str:
 def _judged(diagnosis: Json, age_s: float | None, asked: Asked) -> _Finding:
     if asked.target and asked.target != _target(diagnosis):
         return _Finding("unknown", f"the diagnosis is of {_target(diagnosis) or 'another'}")
+    if asked.kind and asked.kind != _kind(diagnosis):
+        theirs = _KINDS.get(_kind(diagnosis), "something else")
+        return _Finding("unknown", f"the diagnosis is of the pair of {theirs} that is called so, not of that of {_KINDS[asked.kind]}")
     if not _target(diagnosis):
         return _Finding("unknown", "the diagnosis does not say what it is of")
     if diagnosis.get("supposing") is not None:
@@ -188,6 +193,10 @@ def _exposure(readiness: Json, worst_s: float | None) -> str:
 
 def _target(diagnosis: Json) -> str:
     return clean(str(member(diagnosis, "target").get("name") or ""))
+
+
+def _kind(diagnosis: Json) -> str:
+    return str(member(diagnosis, "target").get("kind") or "")
 
 
 def _cause(diagnosis: Json) -> str:

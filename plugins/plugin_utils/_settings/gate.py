@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.files import absolute
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.options import folder_problem
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._report.words import clean
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._settings.checked import RoleRules, Variables, checked
 
 _LONGEST_AGE_DAYS = 366
@@ -24,8 +25,18 @@ def gate_settings(variables: Variables) -> dict[str, t.Any]:
 
 
 def _check_age(variables: Variables, name: str) -> None:
-    if not variables.get(name):
+    if variables.get(name) in (None, ""):
         raise BadParameter(f"{name}: it is empty; say how old the evidence may be, for example -e {name}=15m.")
+
+
+def _check_from(variables: Variables, name: str) -> None:
+    if not variables.get(name):
+        raise BadParameter(f"{name}: it is empty; give play, cluster_sync, region_sync or sync_replay.")
+
+
+def _check_resources(variables: Variables, name: str) -> None:
+    if not all(clean(str(resource)) for resource in variables[name]):
+        raise BadParameter(f"{name}: one of the names is empty; leave it out, or leave out {name} to ask for all resources.")
 
 
 def _check_record(variables: Variables, name: str) -> None:
@@ -39,24 +50,30 @@ def _check_record(variables: Variables, name: str) -> None:
 
 
 def _check_override(variables: Variables, name: str) -> None:
-    """An override is somebody's, for a reason."""
+    """An override is somebody's, for a reason; what says no is neither, and what -e hands over is always a text."""
     other = _REASON if name == _BY else _BY
-    if str(variables.get(other) or "").strip() and not str(variables.get(name) or "").strip():
+    given, beside = (clean(str(variables.get(key, ""))) for key in (name, other))
+    if given.lower() in _NO:
+        raise BadParameter(f"{name}: {given!r} says no; to leave the gate as it is, leave out both {_BY} and {_REASON}.")
+    if beside and not given:
         wanted = "why the gate is overridden" if name == _REASON else "who overrides the gate"
         raise BadParameter(f"{name}: it is empty, and {other} is not; say {wanted} too, or leave out both.")
 
 
 _BY, _REASON = "sync_gate_override_by", "sync_gate_override_reason"
+_NO = frozenset({"no", "false", "off", "n", "f", "0", "none", "null"})
 
 RULES = RoleRules(
     role="sync_gate",
     checks={
+        "sync_gate_from": _check_from,
+        "sync_gate_resources": _check_resources,
         "sync_gate_max_age": _check_age,
         "sync_gate_record": _check_record,
         _BY: _check_override,
         _REASON: _check_override,
     },
-    required=("sync_gate_max_age", _BY, _REASON),
+    required=("sync_gate_from", "sync_gate_max_age", _BY, _REASON),
     durations=(("sync_gate_max_age", "max_age_s", 1, _LONGEST_AGE_DAYS),),
     examples={"sync_gate_resources": ["ledger", "orders"]},
 )

@@ -64,7 +64,7 @@ def test_an_override_that_cannot_be_recorded_does_not_count(monkeypatch, tmp_pat
     full = {"record": str(tmp_path / "gate.jsonl")}
     result, dummy = run(problem="no route", **full, **OVERRIDE)
     assert result["failed"] and "An override counts only when it is recorded." in result["msg"]
-    assert result["decision"]["decision"] == "stopped"
+    assert (result["decision"]["decision"], result["decision"]["override"]) == ("stopped", None)
     passed, display = run(diagnosis=DIAGNOSIS, evidence=evidence(), **full)
     assert not passed.get("failed") and passed["decision"]["decision"] == "passed"
     [call] = display.warning.call_args_list

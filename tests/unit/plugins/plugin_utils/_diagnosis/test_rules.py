@@ -11,6 +11,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import 
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis._signatures import classifier_with
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import CLUSTER, WORDS
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.entries import RuleError
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.expressions import Expression
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rule_files import load_file
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import evaluate
 from hypothesis import given, settings
@@ -95,6 +96,23 @@ def test_a_fired_rule_explains_with_values(rule):
         ((RULE, "accepted: [{until: 2026-02-30}]"), r"is not valid YAML: day is out of range"),
         ((RULE, "thresholds: {clock_skew_s: " + "9" * 5000 + "}"), r"is not valid YAML"),
         (("id: own.rule", "id: null"), r"rule 1: the key 'id' is missing"),
+        (("rules:", "rules: []\nrules:"), r"is not valid YAML: the key 'rules' stands there twice"),
+        (("title: A rule", "title: A rule\n    title: B"), r"is not valid YAML: the key 'title' stands there twice"),
+        ((RULE, "[a]"), r"rules.yml: it is no mapping; a rule file has rules, signatures"),
+        (("id: own.rule", "id: [own.a]"), r"id must be a text of one line"),
+        (("id: own.rule", 'id: "a\\nb"'), r"id must be a text of one line"),
+        (("id: own.rule", 'id: " "'), r"id must be a text of one line"),
+        (("title: A rule", "title: [x]"), r"rule own.rule: title must be a text of one line"),
+        (('"{n} jobs"', "[x]"), r"rule own.rule: explanation must be a text"),
+        (("    needs:", "    next_steps: [{text: [a]}]\n    needs:"), r"what a next step says must be texts"),
+        (("when: jobs.summary.jobs", "when: [a]"), r"rule own.rule: when: it must be a text, one JMESPath expression"),
+        (("when: jobs.summary.jobs", "when: true"), r"rule own.rule: when: it must be a text"),
+        (("when: jobs.summary.jobs", "when: " + "(" * 3000), r"rule own.rule: when: '\({200}...' is nested too deeply"),
+        (("when: jobs.summary.jobs", "when: '" + "!" * 150 + "jobs'"), r"rule own.rule: when: '!{150}jobs' is nested too deeply"),
+        (("when: jobs.summary.jobs", "when: nofunc(jobs)"), r"when: 'nofunc\(jobs\)' calls nofunc\(\), which JMESPath does not have"),
+        (("when: jobs.summary.jobs", "when: 'jbos.jobs[?a].b'"), r"begins with 'jbos'; an expression begins with one of jobs, .*, target\.$"),
+        (("when: jobs.summary.jobs", "when: 'length(target.a || nope)'"), r"begins with 'nope'"),
+        (("{n: jobs.summary.jobs}", "{n: jbos.summary}"), r"values.n: 'jbos.summary' begins with 'jbos'"),
         ((RULE, "signatures: {a: 1}"), r"what stands under the key signatures must be a list"),
     ],
 )
@@ -116,7 +134,12 @@ def test_expressions_of_shipped_rules_are_jmespath(kind):
     """They are compiled when they are asked, so that a run would meet a wrong one only where its rule fires."""
     for rule in engine.shipped_rules(kind):
         for expression in rule.expressions():
-            expression.compile()
+            expression.check(WORDS[kind].steps)
+
+
+@pytest.mark.parametrize("text", ["jobs.jobs[?failed].{a: name, b: c} | [0].d", "sort_by(jobs.a, &b)", "[jobs, facts.x]", "@.jobs", "jobs.*.a[1:2][]"])
+def test_what_is_asked_of_a_part_may_be_called_anything(text):
+    Expression(text, "rule").check(CLUSTER.steps)
 
 
 def test_shipped_rules_name_known_steps_and_causes():

@@ -56,6 +56,8 @@ UNKNOWN = {
     "of no known time": (diagnosis(), {"minutes_ago": None}, "nobody can say when the evidence was read"),
     "of the future": (diagnosis(), {"minutes_ago": -5}, "the evidence is dated 5 min ahead of this machine's clock"),
     "of another": (diagnosis(), {"target": "stage"}, "the diagnosis is of prod"),
+    "of another kind": ({**diagnosis(), "target": {"name": "prod", "kind": "cluster"}}, {"kind": "region"}, "the diagnosis is of the pair of clusters"),
+    "of no kind": (diagnosis(), {"kind": "cluster"}, "the diagnosis is of the pair of something else"),
     "supposed": ({**diagnosis(), "supposing": {}}, {}, "the diagnosis is of supposed values"),
     "of nobody": ({**diagnosis(), "target": "prod"}, {}, "the diagnosis does not say what it is of"),
     "of an odd verdict for all": (diagnosis(None), {"resources": ("orders",)}, "the diagnosis does not say whether it is ready"),
@@ -91,6 +93,17 @@ def test_what_is_not_known_stops(name):
     decision = ask(told, **asked)
     assert (decision["decision"], decision["readiness"]) == ("stopped", "unknown")
     assert decision["reason"].startswith(reason)
+
+
+def test_of_the_pair_of_that_kind():
+    told = {**diagnosis(), "target": {"name": "prod", "kind": "region"}}
+    assert [ask(told, kind=kind)["decision"] for kind in ("region", "cluster", "")] == ["passed", "stopped", "passed"]
+    assert [ask(told, kind=kind)["kind"] for kind in ("region", "cluster", "")] == ["region", "cluster", "region"]
+
+
+def test_evidence_of_the_future_was_not_read_just_now():
+    decision = ask(diagnosis(), minutes_ago=-5)
+    assert decision["age_s"] == -300.0 and "ago" not in decision_in_words(decision)
 
 
 def test_a_minute_of_the_future_is_a_clock():
