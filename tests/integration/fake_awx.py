@@ -181,7 +181,10 @@ class FakeAwx:
     def change(self, endpoint: str, number: int, given: Item) -> Item:
         """Raises Refused."""
         item = self.items[endpoint][number]
-        fields = RESOURCES[endpoint][1]
+        fields, needed = RESOURCES[endpoint][1:]
+        for name in needed:
+            if given.get(name, item.get(name)) in (None, ""):
+                raise Refused(**{name: "This field may not be null or blank."})
         self.ignored |= set(given) - set(fields)
         wanted = {**item, **{name: value for name, value in given.items() if name in fields}}
         self._check(endpoint, wanted)
@@ -276,7 +279,7 @@ def _handler(awx: FakeAwx) -> type[BaseHTTPRequestHandler]:
             if self.command != "GET":
                 awx.changes.append((self.command, split.path))
             try:
-                return self._answer(*self._done(parts, dict(parse_qsl(split.query)), given))
+                return self._answer(*self._done(parts, dict(parse_qsl(split.query, keep_blank_values=True)), given))
             except KeyError:
                 return self._answer(404, {"detail": "Not found."})
             except Refused as refusal:

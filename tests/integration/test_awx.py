@@ -131,6 +131,21 @@ def test_what_somebody_changed_by_hand_is_told_in_check_mode_and_put_right(awx: 
     assert (run.code, _changed(run), gate["playbook"]) == (0, 1, "playbooks/gate.yml"), run.output[-3000:]
 
 
+def test_a_pair_that_is_to_come_is_told_in_check_mode(awx: t.Any, python: Path, tmp_path: Path) -> None:
+    more = {**PAIRS["awx_configuration_clusters"], "second": {"cluster_sync_namespace": "backup"}}
+    awx.changes.clear()
+    run = _apply(tmp_path, awx, python, "--check", awx_configuration_clusters=more)
+    assert (run.code, awx.changes) == (0, []) and _changed(run) >= 1, run.output[-3000:]
+    assert re.search(r"changed: .*item=second", run.output)
+
+
+def test_where_nothing_is_there_check_mode_says_what_it_cannot_tell(python: Path, tmp_path: Path) -> None:
+    with fake_awx.FakeAwx(PLAYBOOKS) as empty:
+        empty.changes.clear()
+        run = _apply(tmp_path, empty, python, "--check")
+    assert (run.code, empty.changes) == (2, []) and "It may refer to what is not in AWX yet, which --check cannot tell" in run.output, run.output[-2000:]
+
+
 def test_a_kind_that_is_no_longer_there_is_taken_away_and_its_pairs_stay(awx: t.Any, python: Path, tmp_path: Path) -> None:
     moved = {"prod": {"region_sync_vault_name": "backup"}, "both": {"region_sync_vault_name": "backup"}}
     run = _apply(
@@ -146,6 +161,14 @@ def test_a_kind_that_is_no_longer_there_is_taken_away_and_its_pairs_stay(awx: t.
 
 BAD = {
     "no image": ({"awx_configuration_image": ""}, "awx_configuration_image: it is empty; name the image"),
+    "an image that is null": ({"awx_configuration_image": None}, "awx_configuration_image: it is empty; name the image"),
+    "a blank image": ({"awx_configuration_image": "  "}, "awx_configuration_image: it is empty; name the image"),
+    "no name": ({"awx_configuration_name": ""}, "awx_configuration_name: it is empty"),
+    "a pair that is a text": ({"awx_configuration_clusters": {"prod": "backup"}}, "prod is described by no dictionary"),
+    "a pair that is null": ({"awx_configuration_regions": {"west": None}}, "west is described by no dictionary"),
+    "an odd schedule": ({"awx_configuration_schedule": "hourly"}, "awx_configuration_schedule: AWX needs a start and a rule"),
+    "an odd address": ({"awx_configuration_notify_url": "not a url"}, "awx_configuration_notify_url: it is no address"),
+    "another organization": ({"awx_configuration_organization": "nosuch"}, "Execution environment: Request to /api/v2/organizations/?name=nosuch returned 0 items, expected 1. Nothing that comes after it"),
     "no pairs": (
         {"awx_configuration_clusters": {}, "awx_configuration_regions": {}},
         "awx_configuration_clusters and awx_configuration_regions: both are empty",
@@ -162,10 +185,12 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_what_cannot_be_used_is_said(name: str, awx: t.Any, python: Path, tmp_path: Path) -> None:
     values, sentence = BAD[name]
+    awx.changes.clear()
     values = json.loads(json.dumps(values).replace("{address}", awx.address))
     run = _apply(tmp_path, awx, python, **values)
     assert run.code == 2 and "Traceback" not in run.output
     assert sentence in " ".join(run.output.split()), run.output[-2000:]
+    assert awx.changes == [] or not sentence.startswith("awx_configuration_"), awx.changes
 
 
 # ---------------------------------------------------------------------------------------------- what the workflow runs

@@ -27,7 +27,9 @@ def _tasks(target):
 def test_each_module_has_a_target(module):
     tasks = _tasks(module)
     assert f"sre.backup_sync.{module}" in tasks
-    if "setup_step" not in tasks:  # which does all of this
+    if "setup_step" in tasks:  # which does all of this
+        assert re.search(r"step_holds:\n      - ", tasks)
+    else:
         assert "check_mode:" in tasks and re.search(r"failed_when: (\w+) is not failed\n", tasks)
 
 
