@@ -60,8 +60,8 @@ unit: tree
 typing: tree
 	$(IN_COPY) && mypy --config-file mypy.ini -p ansible_collections.sre.backup_sync.plugins
 	$(IN_COPY) && MYPYPATH="tests:$(TREE)" mypy --config-file mypy.ini -p lab
-	$(IN_COPY) && mypy --config-file mypy.ini tests/tools/provide.py tests/tools/tree.py tests/tools/ansible_test.py \
-		tests/tools/compatibility.py tests/tools/release_check.py tests/tools/build_site.py
+	$(IN_COPY) && MYPYPATH="tests/tools:$(TREE)" mypy --config-file mypy.ini tests/tools/provide.py tests/tools/tree.py tests/tools/ansible_test.py \
+		tests/tools/compatibility.py tests/tools/release_check.py tests/tools/build_site.py tests/tools/places.py
 
 # What the community and Automation Hub ask of a collection (antsibull-nox.toml), with the collections that the copy sees and
 # none from Galaxy.

@@ -19,7 +19,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # The first argument names the laid-out tree. All of ansible-test's commands work in their copy's tests/output: what shall
 # run side by side has a tree and a home of its own.
-TREE, *ARGUMENTS = sys.argv[1:]
+TREE, *ARGUMENTS = sys.argv[1:] or [""]
 HOME = ROOT / "build" / f"home-{TREE}"
 COPY = ROOT / "build" / TREE / "ansible_collections" / "sre" / "backup_sync"
 # The version in the name depends on ansible-core: 2.17, then 2.18 and 2.19, then newer ones.
@@ -29,6 +29,10 @@ STAND_IN = "import ensurepip\n\nensurepip.bootstrap()\n"
 
 def main() -> int:
     """ansible-test's exit status; the other arguments go to it, where it runs, and --python, are added."""
+    if not TREE:
+        sys.exit("usage: ansible_test.py TREE COMMAND [ARGUMENT ...]")
+    if not COPY.is_dir():
+        sys.exit(f"There is no {COPY}; tree.py {TREE} lays it out.")
     cache = HOME / ".ansible" / "test" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     for name in GET_PIP:

@@ -14,14 +14,16 @@ import shutil
 import subprocess
 import sys
 
+import places
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = pathlib.Path(sys.executable).parent
 
 
 def main() -> int:
     """Exit status for the shell."""
-    folder = pathlib.Path(sys.argv[1]).resolve()
-    shutil.rmtree(folder, ignore_errors=True)
+    [folder] = places.given("build_site.py", "FOLDER")
+    places.empty(folder)
     source, pages = folder / "source", folder / "html"
     shutil.copytree(ROOT / "docs", source)
     reference = ["collection", "--use-current", "--fail-on-error", "--dest-dir", str(source), "sre.backup_sync"]

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import typing as t
 
+import places
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -39,8 +40,8 @@ SCENARIOS = (
 
 def main() -> int:
     """Run the scenarios one after the other."""
-    folder, *installed = (pathlib.Path(name).resolve() for name in sys.argv[1:])
-    shutil.rmtree(folder, ignore_errors=True)
+    folder, *installed = places.given("demo.py", "FOLDER", "[COLLECTIONS]")
+    places.empty(folder)
     wrong: list[str] = []
     for kind, name in SCENARIOS:
         wrong += _show(kind, name, folder, installed)

@@ -19,6 +19,7 @@ import typing as t
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "integration"), str(ROOT / "tests")]
 
+import places  # noqa: E402  pylint: disable=wrong-import-position
 import demo  # noqa: E402  pylint: disable=wrong-import-position
 import harness  # noqa: E402  pylint: disable=wrong-import-position
 from lab import prometheus, recorded  # noqa: E402  pylint: disable=wrong-import-position
@@ -26,7 +27,7 @@ from lab import prometheus, recorded  # noqa: E402  pylint: disable=wrong-import
 
 def main() -> int:
     """Write a recording for each of the demo's scenarios that has metrics, into the folder that is given."""
-    folder = pathlib.Path(sys.argv[1]).resolve()
+    [folder] = places.given("record_metrics.py", "FOLDER")
     for kind, name in demo.SCENARIOS:
         if kind == "cluster" and "prometheus" in harness.scenario(name):
             recording = _record(name)

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
 import typing as t
 
+import places
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -25,17 +25,33 @@ PROGRAMS = pathlib.Path(sys.executable).parent
 # What an installed collection needs lies in one of these folders, or is one of these files.
 PLACES = ("LICENSES", "changelogs", "extensions", "meta", "playbooks", "plugins", "roles")
 FILES = {"CHANGELOG.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "bindep.txt", "requirements.txt"}
-STRAY = re.compile(r"(^|/)(\.|test_|__pycache__)|~$|\.(pyc|retry|log|pem|key|orig|rej|swp|tar\.gz)$|^changelogs/fragments/")
+# What must be there that no other check asks for, beside FILES.
+NEEDED = FILES | {"LICENSES/GPL-3.0-or-later.txt", "changelogs/changelog.yaml", "meta/execution-environment.yml", "meta/runtime.yml"}
+# What a build makes, and git need not know.
+MADE = {"CHANGELOG.md", "FILES.json", "MANIFEST.json", "changelogs/changelog.yaml"}
+STRAY = re.compile(r"(^|/)(\.|test_|__pycache__)|~$|\.(bak|pyc|retry|log|pem|key|orig|rej|swp|tmp|tar\.gz)$|^changelogs/fragments/")
 # Credentials as they look in the wild.
 SECRET = re.compile(
-    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/=]{32}|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}\b|"
-    rb"\bxox[abprs]-[0-9A-Za-z-]{20}|\beyJ[\w-]{16,}\.eyJ[\w-]{16,}\."
+    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:\s|\\n)+[A-Za-z0-9+/=]{32}|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}\b|"
+    rb"\bgithub_pat_\w{36}|\bxox[abprs]-[0-9A-Za-z-]{20}|hooks\.slack\.com/services/T\w{6,}/B\w{6,}/\w{16}|\beyJ[\w-]{16,}\.eyJ[\w-]{16,}\.|"
+    rb"client-key-data[\"']?:\s*[\"']?[A-Za-z0-9+/=]{64}|aws_secret_access_key[\"']?\s*[:=]\s*[\"']?[A-Za-z0-9+/]{40}\b"
 )
 
 
 def stray_files(names: t.Iterable[str]) -> list[str]:
     """What nobody needs who installs the collection."""
     return [name for name in names if (name not in FILES and name.split("/")[0] not in PLACES) or STRAY.search(name)]
+
+
+def not_as_committed(names: t.Collection[str], committed: t.Collection[str], changed: t.Iterable[str]) -> list[str]:
+    """A sentence for what the tarball lacks, for what it has and git does not, and for what is not committed as it is here."""
+    of_ours = {name for name in committed if name in FILES or (name.split("/")[0] in PLACES and not STRAY.search(name))}
+    return [
+        *(f"{name}: the tarball lacks it." for name in sorted(NEEDED - set(names))),
+        *(f"{name}: build_ignore of galaxy.yml leaves it out." for name in sorted(of_ours - NEEDED - set(names))),
+        *(f"{name}: it is in the tarball and not in git." for name in sorted(set(names) - set(committed) - MADE)),
+        *(f"{name}: it is not committed as it is here." for name in changed),
+    ]
 
 
 def secrets(files: dict[str, bytes], folders: t.Iterable[pathlib.Path] = ()) -> list[str]:
@@ -52,9 +68,9 @@ def other_versions(version: str, texts: dict[str, str]) -> list[str]:
     """Places that name another version of the collection than this one: tarballs and images in texts, a later version_added."""
     found = []
     for name, text in texts.items():
-        named = re.findall(r"sre-backup_sync-(\d+\.\d+\.\d+)\.tar|backup-sync:(\d+\.\d+\.\d+)", text)
-        found += [f"{name}: it names version {one or other}" for one, other in named if (one or other) != version]
-        added = re.findall(r"^\s*version_added: [\"']?(\d+\.\d+\.\d+)", text, re.MULTILINE)
+        named = re.findall(r"(?:sre-backup_sync-|backup-sync:|sre\.backup_sync[: ](?:==)?)(\d+\.\d+\.\d+)", text)
+        found += [f"{name}: it names version {one}" for one in named if one != version]
+        added = re.findall(r"^\s*version_added: [\"']?(\d+(?:\.\d+)*)", text, re.MULTILINE)
         found += [f"{name}: version_added {one} is later than {version}" for one in added if _parts(one) > _parts(version)]
     return found
 
@@ -63,10 +79,18 @@ def _parts(version: str) -> list[int]:
     return [int(part) for part in version.split(".")]
 
 
-def readme_problems(readme: str, requires_ansible: str, pinned: str) -> list[str]:
+def readme_problems(readme: str, requires_ansible: str, pinned: str, dependencies: t.Mapping[str, str]) -> list[str]:
     """Where README says other versions than meta/runtime.yml needs and requirements-dev.txt tests with, and links that lead nowhere."""
     found = []
     least = re.sub(r"^>=(\d+\.\d+).*", r"\1", requires_ansible)
+    found += [
+        f"README.md: it names ansible-core {one}, which meta/runtime.yml does not admit."
+        for one in re.findall(r"ansible-core (\d+\.\d+)", readme)
+        if _parts(one) < _parts(least)
+    ]
+    for name, wanted in dependencies.items():
+        if f"{name} {wanted.lstrip('>=').split('.')[0]} or newer" not in readme:
+            found.append(f"README.md: it does not say that {name} {wanted} is needed, as galaxy.yml does.")
     if f"ansible-core {least} or newer" not in readme:
         found.append(f"README.md: it does not say that ansible-core {least} or newer is needed, as meta/runtime.yml does.")
     for package in ("kubernetes", "boto3"):
@@ -74,7 +98,20 @@ def readme_problems(readme: str, requires_ansible: str, pinned: str) -> list[str
         if version and version[1] not in readme:
             found.append(f"README.md: it does not say that {package} {version[1]} is tested with, as requirements-dev.txt does.")
     # It is shown on Galaxy and on Automation Hub, from where a relative link leads nowhere.
-    return found + [f"README.md: the link {link} is relative." for link in re.findall(r"\]\((?!https://)([^)]*)\)", readme)]
+    linked = re.findall(r"\]\(([^)]*)\)|^\[[^]]+\]:\s*(\S+)|(?:src|href)=[\"']([^\"']*)", readme, re.MULTILINE)
+    return found + [f"README.md: the link {link} is relative." for link in map("".join, linked) if not link.startswith("https://")]
+
+
+def dead_links(repository: str, texts: dict[str, str], committed: t.Collection[str]) -> list[str]:
+    """Links into this repository, as they stand where a relative one would lead nowhere, to what is not in it."""
+    link = re.compile(rf"{re.escape(repository)}/(?:tree|blob|raw)/main/([^\s)>#\"'`]+)")
+    there = {*committed, *(str(parent) for name in committed for parent in pathlib.PurePosixPath(name).parents)}
+    return [
+        f"{name}: there is no {path.rstrip('/')} in this repository, where a link leads."
+        for name, text in texts.items()
+        for path in link.findall(text)
+        if path.rstrip("/") not in there
+    ]
 
 
 def changelog_problems(version: str, changelog: dict[str, t.Any], fragments: list[str], notes: str) -> list[str]:
@@ -91,9 +128,8 @@ def changelog_problems(version: str, changelog: dict[str, t.Any], fragments: lis
 
 def main() -> int:
     """Exit status for the shell."""
-    folder = pathlib.Path(sys.argv[1]).resolve()
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    [folder] = places.given("release_check.py", "FOLDER")
+    places.empty(folder)
     copy = pathlib.Path(_run(sys.executable, ROOT / "tests" / "tools" / "tree.py", "tree-release").strip())
     version = yaml.safe_load((copy / "galaxy.yml").read_text())["version"]
     unwritten = _prepare(copy, version)
@@ -104,6 +140,7 @@ def main() -> int:
         members = [member for member in archive.getmembers() if member.isfile()]
         files = {member.name: archive.extractfile(member).read() for member in members}  # type: ignore[union-attr]
     problems += [f"{name}: it does not belong in the tarball." for name in stray_files(files)]
+    problems += not_as_committed(files, _committed(), _changed())
     problems += secrets(files, (ROOT, *(home for home in [pathlib.Path.home()] if len(home.parts) > 2)))
     collections = folder / "collections"
     # --force: it is to be installed although the copy that this runs in is seen as well
@@ -130,6 +167,7 @@ def _prepare(copy: pathlib.Path, version: str) -> bool:
 
 def _versions(copy: pathlib.Path, version: str) -> list[str]:
     readme = (copy / "README.md").read_text()
+    galaxy = yaml.safe_load((copy / "galaxy.yml").read_text())
     requires = yaml.safe_load((copy / "meta" / "runtime.yml").read_text())["requires_ansible"]
     pinned = (copy / "requirements-dev.txt").read_text()
     fragments = [path.name for path in sorted((copy / "changelogs" / "fragments").glob("*.yml"))]
@@ -138,9 +176,18 @@ def _versions(copy: pathlib.Path, version: str) -> list[str]:
     texts = {str(path.relative_to(copy)): path.read_text() for path in told if path.suffix in (".md", ".py", ".yml")}
     return [
         *changelog_problems(version, changelog, fragments, (copy / "CHANGELOG.md").read_text()),
-        *readme_problems(readme, requires, pinned),
+        *readme_problems(readme, requires, pinned, galaxy["dependencies"]),
         *other_versions(version, {**texts, "README.md": readme}),
+        *dead_links(galaxy["repository"], {**texts, "README.md": readme}, {*_committed(), *MADE}),
     ]
+
+
+def _committed() -> list[str]:
+    return [name for name in _run("git", "ls-files", "-z", cwd=ROOT).split("\0") if name]
+
+
+def _changed() -> list[str]:
+    return [line[3:] for line in _run("git", "status", "--porcelain", cwd=ROOT).splitlines()]
 
 
 def _run(*command: t.Any, cwd: pathlib.Path | None = None) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import places
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
@@ -29,7 +30,7 @@ PICTURES = (
 
 def main() -> None:
     """Arguments: the folder of the demo, the folder for the pictures."""
-    demo, folder = map(Path, sys.argv[1:3])
+    demo, folder = places.given("screenshots.py", "DEMO", "FOLDER")
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = chromium(playwright)

@@ -7,7 +7,7 @@
     targets.py [--python FILE] TREE [TARGET ...]
 
 Starts the lab and a small AWX, tells ansible-test of them as it is told of any account: by tests/integration/integration_config.yml
-in the laid-out tree. Who has clusters and accounts of their own writes that file by hand and runs ansible-test. --python is that of
+in the tree as tree.py laid it out last. Who has clusters and accounts of their own writes that file by hand and runs ansible-test. --python is that of
 another environment, whose Ansible is to be tested.
 """
 
@@ -39,11 +39,13 @@ def main() -> int:
     parser.add_argument("--python", default=sys.executable, help="the Python whose Ansible is tested")
     parser.add_argument("targets", nargs="*", help="these targets only")
     asked = parser.parse_args()
+    config = ROOT / "build" / asked.tree / "ansible_collections/sre/backup_sync/tests/integration/integration_config.yml"
+    if not config.parent.is_dir():
+        parser.error(f"there is no build/{asked.tree} with tests in it; tree.py {asked.tree} lays it out")
     playbooks = [f"playbooks/{path.name}" for path in (ROOT / "playbooks").glob("*.yml")]
     with tempfile.TemporaryDirectory(prefix="backup-sync-targets-") as place:
         files = {harness.scenario_file(name, kind): pathlib.Path(place) / f"{kind}-{name}" for kind, name in LABS}
         with harness.labs(files) as labs, fake_awx.FakeAwx(playbooks) as awx:
-            config = ROOT / "build" / asked.tree / "ansible_collections/sre/backup_sync/tests/integration/integration_config.yml"
             config.write_text(yaml.safe_dump(_described([lab.info for lab in labs], awx)))
             command = [asked.python, ROOT / "tests" / "tools" / "ansible_test.py", asked.tree, "integration", "--continue-on-error", *asked.targets]
             return subprocess.run([str(part) for part in command], check=False).returncode
