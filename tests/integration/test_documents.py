@@ -8,7 +8,8 @@ A block of YAML whose first line is a comment with a file's name becomes that fi
 somebody who has what the documents presume: contexts and profiles that lead to the lab, an inventory, reports of an earlier
 run. The files of a document are there before its first command. A command ends with 0, or with what a comment above it says, which
 also has words of what is then shown: `<!-- ends with 2, says "is not ready" -->`. A block of any other sort, YAML without a name, and
-a file that no command uses fail: nothing stands in a guide that was not tried.
+a file that no command uses fail: no block of a guide stands there untried. Commands within a sentence are not typed; the playbooks,
+roles and modules that they name are there.
 """
 
 from __future__ import annotations
@@ -70,8 +71,17 @@ class Block:
 def _blocks(document: Path) -> list[Block]:
     fenced = re.compile(r'^(?:<!-- ends with (\d+), says "([^"\n]+)" -->\n)?```(\S*)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
     told = document.read_text()
+    beside = fenced.sub("", told)
+    assert not re.search(r"^(~~~|<pre)|(?<=\n\n)(    |\t)(?!\s*[-*\d])", beside, re.MULTILINE), "a block is not as the others are"
     found = [Block(language, text, int(code or 0), says) for code, says, language, text in fenced.findall(told)]
     assert told.count("```") == 2 * len(found), "a block is not as the others are"
+    for block in found:
+        if block.language in SHOWN:
+            assert not re.search(r"^(ansible|make |python|pip |export )", block.text, re.MULTILINE), "a command is shown and not typed"
+        elif block.language == "shell":
+            assert not re.search(r"\|\||&& *(true|:)|[^&>]& *$", block.text, re.MULTILINE), "a command may fail unseen"
+            commands = [line for line in block.text.replace("\\\n", "").splitlines() if line.strip()]
+            assert not block.ends_with or len(commands) == 1, "what comes after a command that fails is not typed"
     assert told.count("<!--") == sum(bool(block.says) for block in found), "a comment is not as the others are"
     return found
 
@@ -157,7 +167,7 @@ def _type(home: Path, folder: Path, text: str) -> tuple[int, str]:
     """(exit code, output) of what somebody types in that folder."""
     environment = harness.environment(home)
     done = subprocess.run(
-        ["bash", "-euc", INSTEAD + text],
+        ["bash", "-euo", "pipefail", "-c", INSTEAD + text],
         env={**environment, "PATH": os.pathsep.join([environment["PATH"], str(Path(sys.executable).parent)])},
         cwd=folder,
         stdin=subprocess.DEVNULL,
@@ -174,11 +184,15 @@ def _type(home: Path, folder: Path, text: str) -> tuple[int, str]:
 def test_what_a_document_tells_to_type(document: Path, home: Home, tmp_path: Path) -> None:
     folder = _desk(tmp_path / "desk", home)
     blocks = [block for block in _blocks(document) if block.language not in SHOWN]
+    named: set[str] = set()
     typed = "".join(block.text for block in blocks if block.language == "shell")
     for block in blocks:
         block.text = _replaced(block.text, home.replaced)
         if block.file:
-            assert block.file in typed or block.file in CHECKED, f"no command uses {block.file}"
+            used = re.search(rf"(?<![\w./-]){re.escape(block.file)}(?![\w-])", typed)
+            assert used or block.file in CHECKED, f"no command uses {block.file}"
+            assert block.file not in named, f"{block.file} is there twice"
+            named.add(block.file)
             (folder / block.file).write_text(block.text)
     for name, command in CHECKED.items():
         if (folder / name).exists():
@@ -199,7 +213,8 @@ def test_what_a_document_tells_to_type(document: Path, home: Home, tmp_path: Pat
 
 def _desk(folder: Path, home: Home) -> Path:
     """A checkout with an inventory and with reports of an earlier run in it."""
-    names = ("CHANGELOG.md", "LICENSES", "README.md", "bindep.txt", "docs", "galaxy.yml", "meta", "playbooks", "plugins", "requirements.txt", "roles")
+    files = ("CHANGELOG.md", "LICENSE", "README.md", "bindep.txt", "galaxy.yml", "requirements.txt")
+    names = (*files, "LICENSES", "docs", "meta", "playbooks", "plugins", "roles")
     for name in names:
         original = harness.ROOT / name
         copy = shutil.copytree if original.is_dir() else shutil.copy2
@@ -239,13 +254,37 @@ _FAILS = "ansible-playbook sre.backup_sync.replay -e sync_replay_evidence=nowher
         (f'<!-- ends with 2, says "is not ready" -->\n```shell\n{_FAILS}\n```\n', "nowhere"),
         ("  ```shell\n  true\n  ```\n", "a block is not as the others are"),
         ("<!-- ends with 2 -->\n```shell\nfalse\n```\n", "a comment is not as the others are"),
+        (f"~~~shell\n{_FAILS}\n~~~\n", "a block is not as the others are"),
+        (f"Type this:\n\n    {_FAILS}\n", "a block is not as the others are"),
+        (f"<pre>{_FAILS}</pre>\n", "a block is not as the others are"),
+        (f"```text\n{_FAILS}\n```\n", "a command is shown and not typed"),
+        (f"```shell\n{_FAILS} && true\ntrue\n```\n", "a command may fail unseen"),
+        (f"```shell\n{_FAILS} || echo\n```\n", "a command may fail unseen"),
+        ("```shell\nfalse &\n```\n", "a command may fail unseen"),
+        ("```shell\nfalse | cat\n```\n", "false"),
+        (f'<!-- ends with 2, says "nowhere" -->\n```shell\n{_FAILS}\nno-such-command\n```\n', "what comes after a command"),
+        ("```yaml\n# a.yml\na: [\n```\n```yaml\n# a.yml\na: 1\n```\n```shell\ncat a.yml\n```\n", "a.yml is there twice"),
+        ("```yaml\n# s.yml\na: 1\n```\n```shell\necho pairs.yml\n```\n", "no command uses s.yml"),
     ],
-    ids=["no-name", "unused", "fails", "ends-so-for-another-reason", "indented", "no-words"],
+    ids=[
+        *("no-name", "unused", "fails", "ends-so-for-another-reason", "indented", "no-words", "tildes", "spaces", "html", "as-text"),
+        *("and-true", "or-else", "in-the-background", "piped", "after-a-failure", "twice", "a-part-of-a-name"),
+    ],
 )
 def test_what_does_not_hold_is_seen(text: str, said: str, home: Home, tmp_path: Path) -> None:
     (tmp_path / "guide.md").write_text(text)
     with pytest.raises(AssertionError, match=said):
         test_what_a_document_tells_to_type(tmp_path / "guide.md", home, tmp_path)
+
+
+@pytest.mark.parametrize("document", GUIDES, ids=lambda path: str(path.relative_to(harness.ROOT)))
+def test_what_a_sentence_names_is_there(document: Path) -> None:
+    told = re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    roles = [path.name for path in (harness.ROOT / "roles").iterdir()]
+    modules = [path.stem for path in (harness.ROOT / "plugins" / "modules").glob("*.py")]
+    assert set(re.findall(r"ansible-playbook (?:-\S+ \S+ )*sre\.backup_sync\.(\w+)", told)) <= set(_playbooks())
+    assert set(re.findall(r"ansible-doc -t role sre\.backup_sync\.(\w+)", told)) <= set(roles)
+    assert set(re.findall(r"ansible-doc sre\.backup_sync\.(\w+)", told)) <= set(modules)
 
 
 def _options() -> set[str]:

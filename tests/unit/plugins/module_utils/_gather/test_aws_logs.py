@@ -236,6 +236,7 @@ def test_terms_are_asked_for_where_the_service_refuses_the_expression():
     assert any(pattern.startswith('?"copy failed" ?"Copy failed"') for pattern in lab.patterns())
 
 
+@hypothesis.settings(deadline=None)
 @hypothesis.given(order=st.permutations(range(6)))
 def test_the_order_of_events_does_not_matter(order):
     events = [event(1), event(1, "RUNNING"), event(2), event(3, "COMPLETED"), refused_call(1), refused_call(2)]
