@@ -12,7 +12,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
-from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import plain
+from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter, plain
 
 _ROOM = "ansible_collections.sre.backup_sync.plugins.plugin_utils._settings"
 
@@ -22,7 +22,10 @@ def _settings(kind: str, variables: t.Any) -> dict[str, t.Any]:
     if not isinstance(variables, t.Mapping):
         raise AnsibleFilterError(f"sre.backup_sync.{name} takes a dictionary of the role's variables")
     # Imported here: Ansible imports every filter file when it looks one up.
-    found = getattr(importlib.import_module(f"{_ROOM}.{kind}"), name)(plain(variables))
+    try:
+        found = getattr(importlib.import_module(f"{_ROOM}.{kind}"), name)(plain(variables))
+    except BadParameter as exc:  # what all of them need is not there
+        found = {"problems": [str(exc)], "warnings": [], "settings": {}}
     for warning in found["warnings"]:
         Display().warning(warning)
     return found

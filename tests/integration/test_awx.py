@@ -168,7 +168,10 @@ BAD = {
     "a pair that is null": ({"awx_configuration_regions": {"west": None}}, "west is described by no dictionary"),
     "an odd schedule": ({"awx_configuration_schedule": "hourly"}, "awx_configuration_schedule: AWX needs a start and a rule"),
     "an odd address": ({"awx_configuration_notify_url": "not a url"}, "awx_configuration_notify_url: it is no address"),
-    "another organization": ({"awx_configuration_organization": "nosuch"}, "Execution environment: Request to /api/v2/organizations/?name=nosuch returned 0 items, expected 1. Nothing that comes after it"),
+    "another organization": (
+        {"awx_configuration_organization": "nosuch"},
+        "Execution environment: Request to /api/v2/organizations/?name=nosuch returned 0 items, expected 1. Nothing that comes after it",
+    ),
     "no pairs": (
         {"awx_configuration_clusters": {}, "awx_configuration_regions": {}},
         "awx_configuration_clusters and awx_configuration_regions: both are empty",
@@ -235,10 +238,11 @@ def test_a_pair_that_nothing_was_told_of_is_red(told: t.Any, tmp_path: Path) -> 
 @pytest.mark.parametrize("status", ["exploded", None, ["healthy"]])
 def test_a_status_that_is_none_is_red(status: t.Any, tmp_path: Path) -> None:
     run = _verdict(tmp_path, {"cluster": {"prod": {"status": status}, "named": HEALTHY}, "region": {"both": HEALTHY}})
-    assert run.code == 2 and '"prod is ' in run.output and "Traceback" not in run.output
+    assert run.code == 2 and '"prod is ' in run.output and "Traceback" not in run.output and "is NONE" not in run.output
 
 
 def test_a_verdict_without_pairs_or_with_an_odd_status_is_refused(tmp_path: Path) -> None:
-    assert "must be never, failing, lagging or unknown." in _verdict(tmp_path, {}, backup_sync_fail_on="often").output
+    for odd in ("often", ["failing"]):
+        assert "must be never, failing, lagging or unknown." in _verdict(tmp_path, {}, backup_sync_fail_on=odd).output
     run = harness.play(tmp_path, {"backup_sync": {}}, playbook="sre.backup_sync.verdict")
     assert run.code == 2 and "The inventory has no pair in backup_sync_clusters" in run.output

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import harness
 import pytest
+import yaml
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ CASES: dict[str, tuple[t.Callable[[harness.Lab, Path], dict[str, t.Any]], str]] 
             for side, name in (("cluster_sync_source", "source"), ("cluster_sync_destination", "destination"))
         }
         | {"cluster_sync_prometheus": {}},
-        r"Nothing can be read with .{0,200}does not accept the credentials: .{0,400}renew the kubeconfig",
+        r"Nothing can be read with .{0,200}does not accept the credentials \(Unauthorized, HTTP 401\).{0,400}renew the kubeconfig",
     ),
 }
 
@@ -261,6 +262,46 @@ def test_a_red_job_has_its_report(tmp_path: Path) -> None:
     assert run.code != 0
     assert run.diagnosis["status"] == "failing"
     assert run.diagnosis["root_cause"]["title"] in _plain(run.output)
+
+
+def test_variables_that_are_null_are_as_those_that_are_not_given(healthy: harness.Lab, tmp_path: Path) -> None:
+    specs = yaml.safe_load((harness.ROOT / "roles" / "cluster_sync" / "meta" / "argument_specs.yml").read_text())
+    options = specs["argument_specs"]["main"]["options"]
+    # a choice is none where it is null, and a name is taken from another variable
+    nulls = [name for name, spec in options.items() if "choices" not in spec and not name.endswith(("_name", "_source_namespace"))]
+    for playbook in ("sre.backup_sync.cluster", "sre.backup_sync.preflight"):
+        run = harness.play(tmp_path, {**dict.fromkeys(nulls), **_values(healthy, tmp_path)}, playbook=playbook)
+        assert run.code == 0, run.output[-3000:]
+
+
+@pytest.mark.parametrize(
+    ("event", "sentence"),
+    [
+        ({"targets": "prod"}, "backup_sync_event: targets is none of its members, which are alert, copy_job_id, target, vault_arn."),
+        ({"target": ["prod"]}, "backup_sync_event.target: it is no text; give one."),
+        ({"vault_arn": "arn:aws"}, "No pair of the inventory is what the event is about (arn:aws)"),
+        ({"vault_arn": 7}, "No pair of the inventory is what the event is about (7)"),
+        (None, "backup_sync_event: it is no dictionary"),
+    ],
+    ids=["another-member", "a-list", "half-an-arn", "a-number", "null"],
+)
+def test_an_event_that_is_none_is_told_and_asks_nobody(event: t.Any, sentence: str, tmp_path: Path) -> None:
+    inventory = tmp_path / "pairs.yml"
+    hosts = {"backup_sync_clusters": {"hosts": {"prod": {}}}, "backup_sync_regions": {"hosts": {"vaults": {"region_sync_vault_name": "a"}}}}
+    inventory.write_text(yaml.safe_dump(hosts))
+    run = harness.play(tmp_path, {"backup_sync_event": event}, "-i", str(inventory), playbook="sre.backup_sync.event")
+    said = _plain(run.output)
+    assert run.code == 2 and sentence in said and "Step 1" not in said and said.count("fatal: [") == 1, said[-3000:]
+
+
+def test_a_pair_whose_name_is_a_number_has_its_events(healthy: harness.Lab, tmp_path: Path) -> None:
+    inventory = tmp_path / "pairs.yml"
+    inventory.write_text(yaml.safe_dump({"backup_sync_clusters": {"hosts": {"a": {"cluster_sync_name": 2024}, "7": {}}}}))
+    for target in (2024, "2024", 7):
+        values = {**_values(healthy, tmp_path), "backup_sync_event": {"target": target, "alert": True}}
+        values.pop("cluster_sync_name", None)
+        run = harness.play(tmp_path, values, "-i", str(inventory), playbook="sre.backup_sync.event")
+        assert run.code == 0 and run.output.count("STATUS ") == 1, run.output[-3000:]
 
 
 @pytest.mark.parametrize("about", [{"target": "prod"}, {}], ids=["prod", "all"])

@@ -61,8 +61,17 @@ def test_what_if_tells_the_verdict_before_and_after(recorded: tuple[t.Any, Path]
     before = json.loads((saved / "diagnosis.json").read_text())
     assert told["before"]["cause"] == before["root_cause"]["cause"]
     assert told["before"] != told["after"] and told["findings"]
+    last = _said(run).split("TASK [Tell what would be]")[1]
+    assert "What stands above is as it was read. Supposing" in last and "would be the same" not in last
+    assert " instead of " in last
     again = tmp_path / "report" / saved.name
     assert (again / "diagnosis.json").read_bytes() == (saved / "diagnosis.json").read_bytes()  # what is so stays reported
+
+
+def test_what_changes_nothing_is_told_too(recorded: tuple[t.Any, Path], tmp_path: Path) -> None:
+    rpo_s = json.loads((recorded[1] / "evidence.json").read_text())["settings"]["rpo_s"]
+    run = _replay(tmp_path, sync_replay_evidence=str(recorded[1]), sync_replay_what_if={"settings.rpo_s": rpo_s})
+    assert run.code == 0 and "status, cause and disaster recovery would be the same." in _said(run), run.output[-3000:]
 
 
 def test_own_rules_see_the_saved_evidence(recorded: tuple[t.Any, Path], tmp_path: Path) -> None:

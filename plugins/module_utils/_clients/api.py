@@ -13,8 +13,10 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import BadParameter
+
+
+_TIMEOUT_S = 20.0
 
 
 def connection_spec() -> dict[str, t.Any]:
@@ -22,13 +24,22 @@ def connection_spec() -> dict[str, t.Any]:
 
     kubernetes.core hides kubeconfig as a whole, which masks its path in error messages, and every name in an inline
     kubeconfig wherever it occurs in a result. Here only what is secret inside it is masked (see kubeconfig_secrets).
+    Raises BadParameter where kubernetes.core is not installed.
     """
-    return dict(AUTH_ARG_SPEC, kubeconfig={"type": "raw", "no_log": False}, timeout={"type": "float", "default": 20.0})
+    # Imported here: the steps of AWS ask this file for paths, and need no kubernetes.core.
+    try:
+        from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+    except ImportError:
+        raise BadParameter(
+            "The collection kubernetes.core, which pairs of clusters need, is not installed where the playbook runs: "
+            "ansible-galaxy collection install kubernetes.core, or pip install ansible, which brings it."
+        ) from None
+    return dict(AUTH_ARG_SPEC, kubeconfig={"type": "raw", "no_log": False}, timeout={"type": "float", "default": _TIMEOUT_S})
 
 
 def timeout_of(options: t.Mapping[str, t.Any]) -> float:
     """Seconds to wait for an answer. Raises BadParameter."""
-    seconds = float(options.get("timeout") or connection_spec()["timeout"]["default"])
+    seconds = float(options.get("timeout") or _TIMEOUT_S)
     if not 0 < seconds < float("inf"):
         raise BadParameter(f"timeout: {seconds:g} is no time to wait; give seconds greater than 0.")
     return seconds

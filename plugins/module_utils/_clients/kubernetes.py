@@ -212,7 +212,7 @@ class Cluster:
         if code == 401:
             return ReadFailed(
                 "forbidden",
-                f"{self.name}: the API server does not accept the credentials: {message}",
+                f"{self.name}: the API server does not accept the credentials ({message}, HTTP 401)",
                 code=401,
                 hint="The token or certificate is wrong or has expired; renew the kubeconfig.",
             )

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import typing as t
 from functools import lru_cache
 
@@ -20,6 +21,7 @@ from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.kinds i
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.own_signatures import OwnSignature
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.rules import SEVERITIES, Result, Rule, evaluate
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.thresholds import thresholds_of
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import Words
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import CATALOGUE
 
 EVIDENCE_SCHEMA = "sre.backup_sync/evidence/v1"
@@ -98,7 +100,7 @@ def diagnose(
     runner_up = next((item for item in ranked[1:] if item not in others), None) if root else None
     gaps = gaps_of.gaps(kind, evidence)
     named = [root, *others] if root else []
-    fills = [_Filler(kind.names(target, item, facts, evidence), kind.words.flags) for item in named or (None,)]
+    fills = [_Filler(kind.names(target, item, facts, evidence), kind.words) for item in named or (None,)]
     fill = fills[0]
     if status == "healthy":  # what warns all the same has its steps; gaps can be closed by day
         steps = _next_steps([], [result for result in results if result.rule.severity != "info"], [], fill)
@@ -253,22 +255,38 @@ def _findings(results: list[Result], fill: _Filler) -> list[dict[str, t.Any]]:
 class _Filler:
     """Puts names into next steps. A name that is not known stays visible as <name>; a flag without one goes."""
 
-    def __init__(self, names: t.Mapping[str, str | None], flags: t.Mapping[str, str]) -> None:
+    def __init__(self, names: t.Mapping[str, str | None], words: Words) -> None:
         self._names = names
-        self._flags = flags
+        self._words = words
 
     def step(self, item: t.Mapping[str, str]) -> dict[str, str]:
-        """A next step with its names filled in."""
-        return {key: self._text(value) for key, value in item.items() if key in ("text", "command")}
+        """A next step with its names filled in; behind a command who must run it, where that was a role to assume."""
+        told = {key: self._text(value) for key, value in item.items() if key in ("text", "command")}
+        for name, role in self._words.roles.items():
+            if "{" + name + "}" in item.get("command", "") and self._names.get(role):
+                told["command"] += f"  # as {self._names[role]}"
+        return told
 
     def _text(self, text_with_names: str) -> str:
+        for name, flag in self._words.flags.items():  # without any the client takes what its own configuration names
+            text_with_names = text_with_names.replace(f" {flag} {{{name}}}", self._flagged(name, flag))
         for name, known in self._names.items():
-            if name in self._flags and not known:  # the client then takes what its own configuration names
-                text_with_names = text_with_names.replace(f" {self._flags[name]} {{{name}}}", "")
-            text_with_names = text_with_names.replace(
-                "{" + name + "}", known or ("" if name in self._flags else f"<{name}>")
-            )
+            unknown = "" if name in self._words.flags else f"<{name}>"
+            text_with_names = text_with_names.replace("{" + name + "}", known or unknown)
         return text_with_names
+
+    def _flagged(self, name: str, flag: str) -> str:
+        """What names the client's connection in a command: its flags, those that are known."""
+        given = [(flag, self._names.get(name))]
+        if name in self._words.before:
+            other, beside = self._words.before[name]
+            given.insert(0, (other, self._names.get(beside)))
+        return "".join(f" {option} {_quoted(known)}" for option, known in given if known)
+
+
+def _quoted(word: str) -> str:
+    """For a shell, which still finds the home folder."""
+    return f"~/{shlex.quote(word[2:])}" if word.startswith("~/") and word[2:] else shlex.quote(word)
 
 
 def _next_steps(

@@ -22,7 +22,9 @@ class Words:
     chain: the way from source backup to ready recovery point.
     runbook_classes: the classes that a cause may have.
     placeholders: names that next steps may hold in braces.
-    flags: {placeholder: flag}; a placeholder that is not known takes its flag of the command with it.
+    flags: {placeholder: its flag}; a placeholder that is not known takes its flag of the command with it.
+    before: {placeholder: (flag, name)}; what stands before that flag where the target has such a name.
+    roles: {placeholder: name} of the role that was assumed for that side, which no flag of the command can say.
     """
 
     kind: str
@@ -31,6 +33,8 @@ class Words:
     runbook_classes: frozenset[str]
     placeholders: tuple[str, ...]
     flags: t.Mapping[str, str] = field(default_factory=dict)
+    before: t.Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    roles: t.Mapping[str, str] = field(default_factory=dict)
 
 
 CLUSTER = Words(
@@ -80,6 +84,10 @@ CLUSTER = Words(
         "source_context",
     ),
     flags={"source_context": "--context", "destination_context": "--context"},
+    before={
+        "source_context": ("--kubeconfig", "source_kubeconfig"),
+        "destination_context": ("--kubeconfig", "destination_kubeconfig"),
+    },
 )
 
 REGION = Words(
@@ -145,6 +153,7 @@ REGION = Words(
         "look_again_at",
     ),
     flags={"source_profile": "--profile", "destination_profile": "--profile"},
+    roles={"source_profile": "source_role", "destination_profile": "destination_role"},
 )
 
 WORDS = {words.kind: words for words in (CLUSTER, REGION)}

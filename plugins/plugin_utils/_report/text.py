@@ -294,7 +294,7 @@ def _notes(diagnosis: Json, room: _Room) -> list[str]:
 
 def _next_steps(diagnosis: Json, room: _Room, where: str | None) -> list[str]:
     steps = _list(diagnosis, "next_steps")
-    elsewhere = "the report (report.txt)" if where else "backup_sync_diagnosis.next_steps"
+    elsewhere = "the report (report.txt)" if where else "a report: add -e sync_report_dir=reports"
     lines: list[str] = []
     for number, step in enumerate(steps[: room.steps], 1):
         lines += _entry("NEXT" if number == 1 else "", f"{number}. {step.get('text') or ''}", most=room.step_lines)

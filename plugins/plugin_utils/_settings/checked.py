@@ -144,7 +144,8 @@ def _strangers(role: str, options: t.Mapping[str, t.Any], names: t.Iterable[str]
     found = []
     for name in sorted(set(names) - set(options)):
         own = name.removeprefix(f"{role}_")
-        near = _nearest(own, stems, cutoff=0.8)
+        # of three letters two that changed places are a third of the word; a name that is but longer may be somebody's own
+        near = [stem for stem in stems if sorted(stem) == sorted(own.lower())] or _nearest(own.lower(), stems, cutoff=0.8)
         meant = f"the member {own} of {' or '.join(members[own])}" if own in members else stems[near[0]] if near else ""
         if meant:
             found.append(f"{name} is no variable of the role {role} and changes nothing; did you mean {meant}?")
@@ -233,9 +234,9 @@ def _fits(wanted: str, value: t.Any) -> bool:
     if wanted == "bool":
         return str(value).lower() in _TRUTH
     if wanted == "int":
-        return (number and value == int(value)) or (isinstance(value, str) and value.isdigit())
+        return (number and value == int(value)) or (isinstance(value, str) and value.isdecimal())
     if wanted == "float":
-        return number or (isinstance(value, str) and value.replace(".", "", 1).isdigit())
+        return number or (isinstance(value, str) and value.replace(".", "", 1).isdecimal())
     return number or isinstance(value, str)
 
 

@@ -56,6 +56,8 @@ def names(target: t.Any, root: t.Any, facts: dict[str, t.Any], evidence: t.Any) 
         "destination": text(target, "destination"),
         "source_context": text(target, "source_context"),
         "destination_context": text(target, "destination_context"),
+        "source_kubeconfig": text(target, "source_kubeconfig"),
+        "destination_kubeconfig": text(target, "destination_kubeconfig"),
         "configmap": text(step(evidence, "replication_rules"), "query", "configmap"),
         "resource": resource,
         "job": first("jobs", "resources", "job"),
@@ -64,6 +66,7 @@ def names(target: t.Any, root: t.Any, facts: dict[str, t.Any], evidence: t.Any) 
     if text(target, "copy_side") == "source" and root and root.hop in _MOVER_HOPS:
         # the mover is looked at where it runs
         known["destination_context"] = known["source_context"]
+        known["destination_kubeconfig"] = known["source_kubeconfig"]
         known["namespace"] = text(target, "source_namespace") or known["namespace"]
     return known
 

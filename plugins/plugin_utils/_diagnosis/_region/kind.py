@@ -43,7 +43,7 @@ def names(target: t.Any, root: t.Any, facts: dict[str, t.Any], evidence: t.Any) 
     rule = next(iter(rows(step(evidence, "copy_rules"), "rules")), {})
     role = text(job, "role") or text(about, "role")
     point = _row(evidence, (("copy_job_detail", "source_points"),), resource)
-    known = {name: text(target, name) for name in REGION.placeholders}
+    known = {name: text(target, name) for name in (*REGION.placeholders, *REGION.roles.values())}
     open_copy: Row = next(iter(facts["under_way"]), {})
     known.update(
         resource=resource,

@@ -426,6 +426,24 @@ def test_commands_go_to_the_side_that_they_are_about():
     assert all("--profile" not in command for command in policy_commands)  # no profile is known of the destination
 
 
+def test_a_command_for_an_account_that_is_reached_by_a_role_says_so():
+    bundle = FIRING["region.3.vault_policy"](healthy())
+    role = "arn:aws:iam::444455556666:role/backup-sync-reader"
+    bundle["target"]["destination_role"] = role
+    commands = [step["command"] for step in engine.diagnose(bundle)["next_steps"] if "command" in step]
+    told = {command: command.endswith(f"  # as {role}") for command in commands}
+    assert all(told[command] == ("--region eu-central-1" in command) for command in commands) and any(told.values()), told
+
+
+def test_a_vault_that_is_not_there_is_told_with_the_one_that_the_plan_copies_to():
+    other = "arn:aws:backup:eu-central-1:444455556666:backup-vault:backup-dr"
+    bundle = gone(healthy())
+    assert not any(other in step["text"] for step in engine.diagnose(bundle)["next_steps"])
+    first = engine.diagnose(problem(bundle, "copies_elsewhere", actual=[other]))
+    assert first["root_cause"]["cause"] == "vault_not_found"
+    assert first["next_steps"][0]["text"].startswith(f"The plan copies to {other}; if that is the vault that is meant")
+
+
 def test_a_bundle_stays_as_it_is():
     bundle = FIRING["region.3.vault_policy"](healthy())
     before = copy.deepcopy(bundle)

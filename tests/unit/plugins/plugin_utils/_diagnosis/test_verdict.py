@@ -75,6 +75,23 @@ def oom_bundle():
     return bundle
 
 
+@pytest.mark.parametrize(
+    ("target", "flags"),
+    [
+        ({}, ""),
+        ({"destination_context": "eu-dr"}, " --context eu-dr"),
+        ({"destination_kubeconfig": "/home/me/my dr.yml"}, " --kubeconfig '/home/me/my dr.yml'"),
+        ({"destination_kubeconfig": "~/dr.yml", "destination_context": "eu-dr"}, " --kubeconfig ~/dr.yml --context eu-dr"),
+    ],
+    ids=["neither", "context", "kubeconfig", "both"],
+)
+def test_a_command_asks_the_cluster_that_was_asked(target, flags):
+    bundle = failing_bundle()
+    bundle["target"].update(target)
+    commands = [step["command"] for step in engine.diagnose(bundle)["next_steps"] if "command" in step]
+    assert f"kubectl{flags} -n kube-system get pods,svc -l k8s-app=kube-dns" in commands
+
+
 def test_two_recorders_that_agree_confirm():
     root = engine.diagnose(oom_bundle())["root_cause"]
     assert root["cause"] == "oom"

@@ -164,11 +164,12 @@ def test_what_can_be_used_is_not_refused(changes):
 
 
 def test_a_misspelt_variable_is_warned_of_and_somebody_elses_is_not():
-    given = ["cluster_sync_rpoo", "cluster_sync_namespace", "cluster_sync_team", "cluster_sync_source_namespace"]
+    given = ["cluster_sync_rpoo", "cluster_sync_rop", "cluster_sync_RPO", "cluster_sync_namespace", "cluster_sync_team", "cluster_sync_source_namespace"]
     found = cluster_settings({**GOOD, "names_given": given})
     assert found["problems"] == []
     assert found["warnings"] == [
-        "cluster_sync_rpoo is no variable of the role cluster_sync and changes nothing; did you mean cluster_sync_rpo?"
+        f"cluster_sync_{name} is no variable of the role cluster_sync and changes nothing; did you mean cluster_sync_rpo?"
+        for name in ("RPO", "rop", "rpoo")
     ]
 
 
