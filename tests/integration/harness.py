@@ -248,16 +248,20 @@ def _ansible_playbook(
     folder.mkdir(parents=True, exist_ok=True)
     extra = folder / "vars.json"
     extra.write_text(json.dumps(values))
-    done = subprocess.run(
-        [str(ANSIBLE / "ansible-playbook"), playbook, "-e", f"@{extra}", *arguments],
-        env=environment(folder),
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=timeout_s,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [str(ANSIBLE / "ansible-playbook"), playbook, "-e", f"@{extra}", *arguments],
+            env=environment(folder),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as exc:
+        last = (exc.stdout or b"").decode("utf-8", "replace")[-3000:]
+        raise AssertionError(f"{playbook} has not ended after {timeout_s:g} s; its last lines are:\n{last}") from None
     return done.returncode, done.stdout.decode("utf-8", "replace")
 
 
