@@ -60,9 +60,9 @@ def _bundle(given: str) -> t.Any:
     path = os.path.expanduser(given)
     if os.path.isdir(path):
         path = os.path.join(path, "evidence.json")
+    if os.path.exists(path) and not os.path.isfile(path):  # whoever reads a pipe may wait for ever
+        raise AnsibleLookupError(f"{path}: it is no file; give the evidence.json of a run.")
     try:
-        if os.path.exists(path) and not os.path.isfile(path):  # whoever reads a pipe may wait for ever
-            raise AnsibleLookupError(f"{path}: it is no file; give the evidence.json of a run.")
         with open(path, encoding="utf-8") as file:
             bundle = json.load(file)
         check_bundle(bundle)

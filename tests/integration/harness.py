@@ -219,6 +219,12 @@ def play(
     return _told(code, output, Path(values.get("sync_report_dir") or folder), "*")
 
 
+def role_options(role: str) -> dict[str, t.Any]:
+    """The variables of a role, {name: what its argument spec says of it}."""
+    specs = yaml.safe_load((ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text())
+    return specs["argument_specs"]["main"]["options"]
+
+
 def play_many(
     folder: Path, kind: str, hosts: dict[str, dict[str, t.Any]], *, timeout_s: float = 600.0, **values: t.Any
 ) -> dict[str, Run]:

@@ -70,8 +70,7 @@ def _story(folder: Path, **changes: t.Any) -> Path:
 
 
 def test_variables_that_are_null_are_as_those_that_are_not_given(healthy: harness.Lab, tmp_path: Path) -> None:
-    specs = yaml.safe_load((harness.ROOT / "roles" / "region_sync" / "meta" / "argument_specs.yml").read_text())
-    options = specs["argument_specs"]["main"]["options"]
+    options = harness.role_options("region_sync")
     nulls = [name for name, spec in options.items() if "choices" not in spec and name != "region_sync_name"]
     values = {**dict.fromkeys(nulls), **_values(healthy, tmp_path)}
     for playbook in ("sre.backup_sync.region", "sre.backup_sync.preflight"):

@@ -131,16 +131,17 @@ def main() -> int:
     [folder] = places.given("release_check.py", "FOLDER")
     places.empty(folder)
     copy = pathlib.Path(_run(sys.executable, ROOT / "tests" / "tools" / "tree.py", "tree-release").strip())
-    version = yaml.safe_load((copy / "galaxy.yml").read_text())["version"]
+    galaxy = yaml.safe_load((copy / "galaxy.yml").read_text())
+    version, committed = galaxy["version"], _committed()
     unwritten = _prepare(copy, version)
-    problems = _versions(copy, version)
+    problems = _versions(copy, galaxy, committed)
     _run(PROGRAMS / "ansible-galaxy", "collection", "build", copy, "--output-path", folder)
     tarball = folder / f"sre-backup_sync-{version}.tar.gz"
     with tarfile.open(tarball) as archive:
         members = [member for member in archive.getmembers() if member.isfile()]
         files = {member.name: archive.extractfile(member).read() for member in members}  # type: ignore[union-attr]
     problems += [f"{name}: it does not belong in the tarball." for name in stray_files(files)]
-    problems += not_as_committed(files, _committed(), _changed())
+    problems += not_as_committed(files, committed, _changed())
     problems += secrets(files, (ROOT, *(home for home in [pathlib.Path.home()] if len(home.parts) > 2)))
     collections = folder / "collections"
     # --force: it is to be installed although the copy that this runs in is seen as well
@@ -165,20 +166,21 @@ def _prepare(copy: pathlib.Path, version: str) -> bool:
     return unwritten
 
 
-def _versions(copy: pathlib.Path, version: str) -> list[str]:
+def _versions(copy: pathlib.Path, galaxy: dict[str, t.Any], committed: list[str]) -> list[str]:
+    version = galaxy["version"]
     readme = (copy / "README.md").read_text()
-    galaxy = yaml.safe_load((copy / "galaxy.yml").read_text())
     requires = yaml.safe_load((copy / "meta" / "runtime.yml").read_text())["requires_ansible"]
     pinned = (copy / "requirements-dev.txt").read_text()
     fragments = [path.name for path in sorted((copy / "changelogs" / "fragments").glob("*.yml"))]
     changelog = yaml.safe_load((copy / "changelogs" / "changelog.yaml").read_text())
     told = [path for place in ("docs", "playbooks", "plugins", "roles") for path in (copy / place).rglob("*")]
     texts = {str(path.relative_to(copy)): path.read_text() for path in told if path.suffix in (".md", ".py", ".yml")}
+    texts["README.md"] = readme
     return [
         *changelog_problems(version, changelog, fragments, (copy / "CHANGELOG.md").read_text()),
         *readme_problems(readme, requires, pinned, galaxy["dependencies"]),
-        *other_versions(version, {**texts, "README.md": readme}),
-        *dead_links(galaxy["repository"], {**texts, "README.md": readme}, {*_committed(), *MADE}),
+        *other_versions(version, texts),
+        *dead_links(galaxy["repository"], texts, {*committed, *MADE}),
     ]
 
 

@@ -29,6 +29,14 @@ _CHAINS = frozenset(
 )
 
 
+def check_library() -> None:
+    """Raises RuleError where jmespath is not there, or cannot be used."""
+    if not HAS_JMESPATH:
+        raise RuleError("The Python library jmespath is not installed where the playbook runs: pip install jmespath.")
+    if jmespath.__version__ == "1.0.0":  # with Python 3.11 and newer it fails at the 129th expression
+        raise RuleError("jmespath 1.0.0 is installed where the playbook runs, which cannot be used: pip install 'jmespath>=1.0.1'.")
+
+
 class Expression:
     """A JMESPath expression that is compiled when it is first asked: most of a rule is never looked at."""
 

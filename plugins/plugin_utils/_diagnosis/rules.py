@@ -16,15 +16,9 @@ from dataclasses import dataclass, field
 
 from ansible_collections.sre.backup_sync.plugins.module_utils._evidence import human
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.entries import RuleError, label_of
-from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.expressions import HAS_JMESPATH, Expression
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.evidence_view import Citation, citation, figure
+from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.expressions import Expression, check_library
 from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.words import Words
-
-try:
-    import jmespath
-    from jmespath.exceptions import JMESPathError
-except ImportError:
-    pass  # said where rules are read
 
 SEVERITIES = ("critical", "error", "warning", "info")
 _KEYS = frozenset(
@@ -102,10 +96,7 @@ class Result:
 
 def read_rules(entries: t.Sequence[t.Any], name: str, words: Words) -> list[Rule]:
     """The rules of the file of this name. Raises RuleError, which names file, rule and key."""
-    if not HAS_JMESPATH:
-        raise RuleError("The Python library jmespath is not installed where the playbook runs: pip install jmespath.")
-    if jmespath.__version__ == "1.0.0":  # with Python 3.11 and newer it fails at the 129th expression
-        raise RuleError("jmespath 1.0.0 is installed where the playbook runs, which cannot be used: pip install 'jmespath>=1.0.1'.")
+    check_library()
     rules = [_rule(entry, name, number, words) for number, entry in enumerate(entries, start=1)]
     seen: set[str] = set()
     for rule in rules:
@@ -199,7 +190,7 @@ def _search(compiled: t.Any, context: dict[str, t.Any]) -> t.Any:
     """The value, None where a function met a type it does not take: hand-edited evidence must not stop a diagnosis."""
     try:
         return compiled.search(context)
-    except (JMESPathError, ValueError, TypeError):
+    except (ValueError, TypeError):  # all of JMESPath's are ValueErrors
         return None
 
 
@@ -220,7 +211,7 @@ def evaluate(
         return Result(rule, "unknown", missing=missing)
     try:
         fired = truthy(rule.when.search(context))
-    except (JMESPathError, ValueError, TypeError):  # the evidence has not the shape that the condition asks for
+    except (ValueError, TypeError):  # the evidence has not the shape that the condition asks for
         return Result(rule, "unknown", missing=rule.needs)
     if not fired:
         unseen = tuple(name for name in rule.sees if not (seen or usable)(name))
