@@ -33,7 +33,7 @@ SCENARIOS = {
     "cluster": ROOT / "tests" / "lab" / "scenarios",
     "region": ROOT / "tests" / "lab" / "region_scenarios",
 }
-START_S = 30.0
+START_S = 120.0
 
 
 @dataclass

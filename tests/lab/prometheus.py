@@ -34,7 +34,7 @@ SCRAPE_S = 60.0
 AHEAD_S = 1800.0
 USER, PASSWORD = "sre", "lab-password"  # what `basic: true` asks for
 _PASSWORD_HASH = "$2b$04$h1eb5ZKHL.uEs3v65dcIT.SfNtGFmF7WJEMjug3Wj7jM02dmwB9Zm"
-_START_S = 15.0
+_START_S = 60.0
 _LOGIN_PAGE = b"<!doctype html><title>Log in</title><form action='/login'>Password <input name='password'></form>"
 _OPTIONS = {"absent", "down", "html", "redirect", "basic", "token", "series", "scrape", "warnings", "recorded"}
 
