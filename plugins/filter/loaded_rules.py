@@ -18,7 +18,8 @@ def loaded_rules(rule_files: t.Any, kind: t.Any = "cluster") -> dict[str, t.Any]
     from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis import engine
     from ansible_collections.sre.backup_sync.plugins.plugin_utils._diagnosis.entries import RuleError
 
-    kind, files = plain(kind), plain(rule_files)
+    kind = plain(kind)
+    files = [] if rule_files is None else plain(rule_files)  # null is no file, as to the filter diagnose
     if kind not in engine.KINDS:
         raise AnsibleFilterError(f"sre.backup_sync.loaded_rules: kind is {kind!r}; give {' or '.join(engine.KINDS)}.")
     if not isinstance(files, list):

@@ -68,6 +68,10 @@ def test_what_it_cannot_use_gets_one_sentence(files, kind, sentence):
         loaded_rules(files, kind)
 
 
+def test_null_is_no_file():
+    assert loaded_rules(None, "cluster") == loaded_rules([], "cluster")
+
+
 def test_an_accepted_finding_of_no_rule_is_refused(written):
     with pytest.raises(AnsibleFilterError, match="own.yml: accepted own.other: there is no rule of this id"):
         loaded_rules([written(accepted=[{**ENTRY, "rule": "own.other"}])])
